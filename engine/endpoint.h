@@ -1,0 +1,67 @@
+/* endpoint.h: the URIs of sources and sinks, parsed and checked.
+ *
+ *   SCHEME:PATH[?NAME=VALUE[&NAME=VALUE | ,NAME=VALUE]...]
+ *
+ * The query starts at the first `?`; %XX decodes in paths; an unknown scheme or parameter is an
+ * error (64) that names the nearest right one.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef WR_ENDPOINT_H
+#define WR_ENDPOINT_H
+
+#include "txn/base/arena.h"
+#include "txn/epoch.h"
+
+enum wr_scheme {
+    WR_SCHEME_FILE,
+    WR_SCHEME_GEN,
+    WR_SCHEME_LOG,
+    WR_SCHEME_TABLE,
+    WR_SCHEME_STDOUT,
+    WR_SCHEME_NULL,
+};
+
+struct wr_parameter {
+    const char *name, *value;
+};
+
+struct wr_endpoint {
+    enum wr_scheme scheme;
+    const char *uri; /* as given */
+    const char *path; /* decoded: path, topic, table, kind of gen; "" when there is none */
+    struct wr_parameter *parameters;
+    size_t parameter_count;
+};
+
+/* Parses and checks scheme, parameter names and the values' form for a source (or a sink). In the
+ * arena. */
+weir_status wr_endpoint_parse(const char *uri, bool is_source, struct wr_arena *arena,
+                              struct wr_endpoint *endpoint_out, struct wr_error *error);
+/* The value of a parameter, NULL when it is not given. */
+const char *wr_endpoint_parameter(const struct wr_endpoint *endpoint, const char *name);
+/* A number within [min, max], or fallback; checked by wr_endpoint_parse already for the known ones,
+ * sizes take k, M, G. */
+weir_status wr_endpoint_number(const struct wr_endpoint *endpoint, const char *name, int64_t min,
+                               int64_t max, int64_t fallback, int64_t *value_out,
+                               struct wr_error *error);
+
+/* Fills in kind, topic_name, table, types, partitions and retention of a sink from its endpoint. */
+weir_status wr_endpoint_sink(const struct wr_endpoint *endpoint, struct wr_arena *arena,
+                             struct wr_sink *sink, struct wr_error *error);
+
+/* A path made absolute with the working directory, `.` and `..` resolved in the text. In the arena;
+ * NULL: no memory. */
+char *wr_path_absolute(const char *path, struct wr_arena *arena);
+
+/* 1 to 64 of [A-Za-z0-9_.-]. */
+bool wr_name_is_valid(const char *name);
+/* The candidate nearest to `word` by edit distance, NULL when none is near. candidates end with
+ * NULL. */
+const char *wr_nearest(const char *word, const char *const *candidates);
+
+/* Numbers as options and parameters have them: decimal, in range; sizes with k, M or G (powers of
+ * 1024). False otherwise. */
+bool wr_parse_number(const char *text, int64_t min, int64_t max, int64_t *value_out);
+bool wr_parse_size(const char *text, int64_t min, int64_t max, int64_t *value_out);
+
+#endif

@@ -1,0 +1,83 @@
+/* source.h: the seam to where records come from. A source has partitions; the engine polls them in
+ * turn, on the operator thread, and keeps their positions.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef WR_SOURCE_H
+#define WR_SOURCE_H
+
+#include "engine/endpoint.h"
+#include "txn/epoch.h"
+
+/* Records of one poll of one partition. The bytes stay while any epoch refers to them. */
+struct wr_polled {
+    weir_record *records;
+    int64_t *offsets; /* of each record */
+    int64_t *nexts; /* position after each record */
+    const char **rejects; /* per record, NULL: fine; else why it goes to the dead letters */
+    size_t count;
+    struct wr_arena arena; /* of all of the above */
+    int references; /* the engine's */
+    struct wr_polled *free_next; /* the engine's */
+};
+
+struct wr_source_partition {
+    const char *part; /* the position's key: path, or partition number */
+    const char *identity; /* what must not change; NULL: nothing to check */
+    int64_t next; /* where the next poll starts */
+    int64_t end; /* where a bounded run ends; INT64_MAX: unbounded. Set by wr_source_bound */
+    int32_t index; /* what operators see as the partition */
+};
+
+enum wr_source_more {
+    WR_SOURCE_MORE, /* records were returned, or there may be more at once */
+    WR_SOURCE_WAIT, /* nothing now; ask again later */
+    WR_SOURCE_ENDED, /* this partition is read to its end, for ever (position >= end) */
+};
+
+struct wr_source;
+struct wr_source_ops {
+    const char *scheme;
+    /* Reads up to WR_POLL_RECORDS_MAX records and about WR_POLL_BYTES_MAX bytes of one partition
+     * into `polled` (empty, arena reset), from partition->next on, and moves partition->next and
+     * polled->nexts. Never blocks for data. A record over the limit comes with a reject reason and
+     * at most its first WR_RECORD_BYTES_MAX bytes. */
+    weir_status (*poll)(struct wr_source *source, struct wr_source_partition *partition,
+                        struct wr_polled *polled, enum wr_source_more *more_out,
+                        struct wr_error *error);
+    /* Checks the stored position of a partition (its identity, and that it is not beyond the end)
+     * and makes the next poll start there: sets partition->next. stored NULL: start at the
+     * beginning. 78 or 66 with what to do when the input changed, shrank or vanished. */
+    weir_status (*seek)(struct wr_source *source, struct wr_source_partition *partition,
+                        const struct wr_position *stored, struct wr_error *error);
+    /* Fixes partition->end to where the input ends now (--until-end). Bounded sources have it fixed
+     * by open. */
+    weir_status (*bound)(struct wr_source *source, struct wr_source_partition *partition,
+                         struct wr_error *error);
+    /* Records (or an estimate, for files) between the position and the end now; -1: not known.
+     * Operator thread. */
+    int64_t (*lag)(struct wr_source *source, const struct wr_source_partition *partition);
+    void (*close)(struct wr_source *source);
+};
+
+struct wr_source { /* the first member of each source's own struct */
+    const struct wr_source_ops *ops;
+    struct wr_env *env;
+    const char *name;
+    bool bounded; /* ends by itself */
+    struct wr_source_partition *partitions;
+    size_t partition_count;
+};
+
+/* By the endpoint's scheme. 64: unknown scheme or parameter; 66: missing file. Allocates from
+ * `arena` (the job's). */
+weir_status wr_source_open(struct wr_env *env, const char *name, const struct wr_endpoint *endpoint,
+                           struct wr_arena *arena, struct wr_source **source_out,
+                           struct wr_error *error);
+weir_status wr_source_file_open(struct wr_env *env, const char *name,
+                                const struct wr_endpoint *endpoint, struct wr_arena *arena,
+                                struct wr_source **source_out, struct wr_error *error);
+weir_status wr_source_gen_open(struct wr_env *env, const char *name,
+                               const struct wr_endpoint *endpoint, struct wr_arena *arena,
+                               struct wr_source **source_out, struct wr_error *error);
+
+#endif

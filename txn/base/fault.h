@@ -1,0 +1,78 @@
+/* fault.h: the list of moments at which a crash is worth a test. Numbers are stable: append, never
+ * renumber.
+ *
+ * Unarmed, a point costs one compare, and none lies on the path of a record. Armed by
+ * WEIR_FAULT=NAME[:COUNT] in the program's environment the process kills itself with SIGKILL at the
+ * COUNT-th passing; armed by the test kit, wr_fault returns true and the caller fails with
+ * WR_CRASHED, on which the instance is dropped.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef WR_FAULT_H
+#define WR_FAULT_H
+
+#include "txn/base/error.h"
+
+#define WR_FAULT_LIST(X)                                                                           \
+    X(0, none)                                                                                     \
+    X(1, open_before_generation) /* store opened, generation not yet raised */                     \
+    X(2, open_after_generation)                                                                    \
+    X(3, fill_first_unit) /* an epoch has one unit and is not sealed */                            \
+    X(4, fill_before_seal)                                                                         \
+    X(5, fill_after_seal) /* sealed, not handed over */                                            \
+    X(6, undo_before_replay) /* the filling epoch was thrown away */                               \
+    X(7, decide_before_begin)                                                                      \
+    X(8, decide_after_begin)                                                                       \
+    X(9, decide_after_state)                                                                       \
+    X(10, decide_after_timers)                                                                     \
+    X(11, decide_after_tables)                                                                     \
+    X(12, decide_after_logs)                                                                       \
+    X(13, decide_after_positions)                                                                  \
+    X(14, decide_before_end) /* everything written, COMMIT not yet called */                       \
+    X(15, decide_after_end) /* COMMIT returned */                                                  \
+    X(16, checkpoint_before)                                                                       \
+    X(17, checkpoint_after)                                                                        \
+    X(18, drop_before) /* decided, the operator thread has not yet dropped it */                   \
+    X(19, drop_after)                                                                              \
+    X(20, forward_before_send)                                                                     \
+    X(21, forward_after_send) /* written, not yet synced */                                        \
+    X(22, forward_after_sync) /* synced, marker not yet decided */                                 \
+    X(23, forward_after_marker)                                                                    \
+    X(24, trim_before)                                                                             \
+    X(25, trim_after) /* trimmed within a transaction that has not ended */                        \
+    X(26, cut_before) /* a file sink is longer than its marker */                                  \
+    X(27, cut_after)                                                                               \
+    X(28, stop_before_end) /* a graceful stop decided everything, the store is still open */
+
+enum wr_fault_point {
+#define WR_FAULT_ENUM(number, name) WR_FAULT_##name = (number),
+    WR_FAULT_LIST(WR_FAULT_ENUM)
+#undef WR_FAULT_ENUM
+        WR_FAULT_COUNT
+};
+
+struct wr_fault {
+    enum wr_fault_point point; /* WR_FAULT_none: unarmed */
+    int countdown;
+    bool returns; /* the test kit's: fail instead of SIGKILL */
+    bool passed;
+};
+
+/* Thread: any, each point is passed by one thread. True: the caller must fail with wr_fail_crash.
+ */
+bool wr_fault_slow(struct wr_fault *fault, enum wr_fault_point point);
+static inline bool wr_fault_at(struct wr_fault *fault, enum wr_fault_point point)
+{
+    return fault->point == point && wr_fault_slow(fault, point);
+}
+#define WR_FAULT(fault, name, error)                                                               \
+    do {                                                                                           \
+        if (wr_fault_at(fault, WR_FAULT_##name)) {                                                 \
+            return wr_fail(error, WEIR_FATAL, WR_EXIT_BUG, "crashed at fault point " #name);       \
+        }                                                                                          \
+    } while (0)
+
+/* Parses NAME[:COUNT]; false when the name is not on the list. */
+bool wr_fault_arm(struct wr_fault *fault, const char *text);
+const char *wr_fault_name(enum wr_fault_point point);
+
+#endif

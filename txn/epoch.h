@@ -1,0 +1,219 @@
+/* epoch.h: the write set of one epoch: everything its units did, in memory, until it is decided.
+ *
+ *            wr_epoch_begin          wr_epoch_seal           wr_delivery_decide wr_epoch_begin
+ *   EMPTY ────────────────▶ FILLING ──────────────▶ SEALED ────────────────▶ DECIDED
+ * ───────────────▶ │  ▲                                              (dropped by the operator └──┘
+ * wr_epoch_undo                                 thread, between units)
+ *
+ * Invariants (1, 2 and 10 are exactly-once's; delivery.c states each other mode's weaker form):
+ *  1. Positions, watermarks, state, timers, tables, logs and rejects of an epoch become durable in
+ * one SQLite transaction or not at all.
+ *  2. Every reader's snapshot of the store is an exact cut: its outputs are those of the inputs
+ * below its positions.
+ *  3. A sealed epoch is immutable. An operator's lasting effects go through its context.
+ *  4. A forwarder sends only what is decided, in log order, and moves its marker in the same
+ * outside transaction or, where the outside has none, can cut it back to the marker.
+ *  5. The marker is read only after older producers are fenced and no earlier send is in doubt;
+ * nothing is sent, and no output to that sink decided, before it was checked.
+ *  6. A log is trimmed only below a marker that is known, or by retention that no forwarder of this
+ * store needs.
+ *  7. One process per store (flock on a lock file beside it). A generation row, raised at each
+ * open, is checked in each transaction.
+ *  8. One read-write connection per store, and it alone checkpoints. Others are read-only with
+ *     wal_autocheckpoint=0, and end each snapshot within a second.
+ *  9. Everything that must be atomic is in one database file.
+ * 10. Every input record is processed, rejected whole, or not yet read; each rejecting call leaves
+ * one dead letter and no other effect.
+ *
+ * Thread: filled by the operator thread; read by the decide thread once sealed; dropped by the
+ * operator thread.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef WR_EPOCH_H
+#define WR_EPOCH_H
+
+#include "txn/base/arena.h"
+#include "txn/base/env.h"
+#include "txn/base/map.h"
+#include "txn/log.h"
+
+enum wr_sink_kind {
+    WR_SINK_NULL,
+    WR_SINK_TABLE,
+    WR_SINK_LOG, /* an embedded topic */
+    WR_SINK_OUTBOX, /* the single-partition log of an outside sink */
+};
+
+enum wr_column {
+    WR_COLUMN_AUTO,
+    WR_COLUMN_TEXT,
+    WR_COLUMN_INTEGER,
+    WR_COLUMN_REAL,
+    WR_COLUMN_BLOB
+};
+
+/* What txn knows of a sink. Owned by the engine; fixed after start but for `next`. */
+struct wr_sink {
+    const char *name, *uri;
+    enum wr_sink_kind kind;
+    const char *topic_name; /* LOG: from the URI; OUTBOX: the sink's name */
+    const char *table; /* TABLE */
+    enum wr_column key_type, value_type;
+    int64_t topic; /* id in the store, set by wr_store_define */
+    int32_t partitions; /* LOG, OUTBOX; as stored after wr_store_define */
+    int64_t retain_ms, retain_bytes; /* LOG, 0: for ever */
+    int64_t
+        *next; /* per partition: the next offset to give, as of the start of the filling epoch */
+};
+
+/* One slot of state as this epoch leaves it. Value absent: removed. */
+struct wr_entry {
+    struct wr_entry *next; /* all entries of the epoch, newest first */
+    uint64_t hash;
+    weir_bytes key, slot, value;
+    void *spare; /* the other of two value buffers: what a get returned in this unit stays */
+    uint32_t value_capacity, spare_capacity;
+    uint64_t unit; /* of the last put */
+    uint32_t node;
+    uint32_t levels; /* of `forward`, 0: not indexed */
+    struct wr_entry **forward; /* skip list in order of node, key, slot */
+};
+
+/* One timer as this epoch leaves it. time_ms INT64_MAX: cancelled or fired. */
+struct wr_timer {
+    struct wr_timer *next;
+    uint64_t hash;
+    weir_bytes key, name;
+    int64_t time_ms;
+    uint32_t node;
+    bool clock; /* wall clock instead of event time */
+};
+
+/* One row of a table sink, the last value of its key. */
+struct wr_row {
+    struct wr_row *next;
+    uint64_t hash;
+    weir_bytes key, value;
+    uint32_t value_capacity;
+};
+
+struct wr_reject {
+    struct wr_reject *next; /* in order */
+    const char *source, *part, *node, *reason; /* source, part NULL on timers */
+    int64_t offset; /* -1 on timers */
+    unsigned input, seq; /* seq: of this origin and node, from 0 */
+    weir_record record;
+    weir_bytes timer; /* absent on records */
+};
+
+struct wr_position {
+    const char *source, *part;
+    int64_t next, watermark_ms; /* watermark INT64_MIN: none yet */
+    bool idle;
+    const char *identity;
+};
+
+/* A watermark of a weir_times node for one partition, where it is not the source's own. */
+struct wr_watermark {
+    uint32_t node;
+    const char *source, *part;
+    int64_t watermark_ms;
+    bool idle;
+};
+
+struct wr_node_watermark {
+    uint32_t node;
+    int64_t watermark_ms;
+};
+
+struct wr_epoch_sink {
+    struct wr_map rows; /* TABLE: wr_row by key */
+    struct wr_row *row_list;
+    size_t row_count;
+    struct wr_batch **open; /* LOG, OUTBOX: per partition, NULL: none yet in this epoch */
+    struct wr_batch *batches, **batches_end; /* in the order they were begun */
+    int64_t *appended; /* per partition, records of this epoch */
+};
+
+enum wr_epoch_phase { WR_EPOCH_EMPTY, WR_EPOCH_FILLING, WR_EPOCH_SEALED, WR_EPOCH_DECIDED };
+
+struct wr_epoch {
+    enum wr_epoch_phase phase;
+    int64_t number;
+    struct wr_arena arena;
+    struct wr_map state;
+    struct wr_entry *entries;
+    size_t entry_count;
+    struct wr_entry *index; /* head of the skip list, NULL: none */
+    bool indexed;
+    struct wr_map timers;
+    struct wr_timer *timer_list;
+    size_t timer_count;
+    struct wr_sink *sinks; /* the engine's */
+    struct wr_epoch_sink *sink;
+    size_t sink_count;
+    struct wr_batch *spare; /* batches to use again */
+    size_t batch_bytes, batch_records;
+    struct wr_reject *rejects, **rejects_end;
+    size_t reject_count;
+    /* Filled in when the epoch is sealed. */
+    struct wr_position *positions;
+    size_t position_count;
+    struct wr_watermark *watermarks;
+    size_t watermark_count;
+    struct wr_node_watermark *nodes;
+    size_t node_count;
+    int64_t records_in; /* units of records in it */
+    uint64_t random; /* of the skip list */
+};
+
+weir_status wr_epoch_init(struct wr_epoch *epoch, struct wr_sink *sinks, size_t sink_count,
+                          struct wr_error *error);
+void wr_epoch_fini(struct wr_epoch *epoch);
+
+/* EMPTY or DECIDED → FILLING, empty. */
+void wr_epoch_begin(struct wr_epoch *epoch, int64_t number);
+/* FILLING → FILLING, empty: the write set is thrown away. */
+void wr_epoch_undo(struct wr_epoch *epoch);
+/* FILLING → SEALED: finishes the batches and moves each sink's `next`. The engine has set positions
+ * and watermarks. */
+void wr_epoch_seal(struct wr_epoch *epoch);
+
+/* Whether deciding it would change the store. */
+bool wr_epoch_is_empty(const struct wr_epoch *epoch);
+/* Bytes of the write set, as WR_EPOCH_BYTES_MAX counts them. */
+static inline size_t wr_epoch_bytes(const struct wr_epoch *epoch)
+{
+    return wr_arena_bytes(&epoch->arena) + epoch->batch_bytes;
+}
+
+/* State. hash = wr_hash(node, key, slot). */
+struct wr_entry *wr_epoch_find(const struct wr_epoch *epoch, uint32_t node, weir_bytes key,
+                               weir_bytes slot, uint64_t hash);
+/* `unit` numbers the unit at hand: a value put in an earlier unit may be overwritten in place. */
+weir_status wr_epoch_put(struct wr_epoch *epoch, uint32_t node, weir_bytes key, weir_bytes slot,
+                         uint64_t hash, weir_bytes value, uint64_t unit, struct wr_error *error);
+/* The entries of node and key with a slot in [from, to), in order: the first one; the next by
+ * wr_epoch_next. Absent bounds are open. Makes the index when there is none (so not on a sealed
+ * epoch that was never indexed: wr_epoch_index before it is sealed). */
+weir_status wr_epoch_index(struct wr_epoch *epoch, struct wr_error *error);
+const struct wr_entry *wr_epoch_first(const struct wr_epoch *epoch, uint32_t node, weir_bytes key,
+                                      weir_bytes from);
+const struct wr_entry *wr_epoch_next(const struct wr_entry *entry);
+
+/* Timers. hash = wr_hash(node, key, name). */
+struct wr_timer *wr_epoch_timer_find(const struct wr_epoch *epoch, uint32_t node, weir_bytes key,
+                                     weir_bytes name, uint64_t hash);
+weir_status wr_epoch_timer(struct wr_epoch *epoch, uint32_t node, weir_bytes key, weir_bytes name,
+                           uint64_t hash, bool clock, int64_t time_ms, struct wr_error *error);
+
+/* Outputs. wr_epoch_append gives the record's offset where offset_out is not NULL. */
+weir_status wr_epoch_row(struct wr_epoch *epoch, size_t sink, weir_bytes key, weir_bytes value,
+                         struct wr_error *error);
+weir_status wr_epoch_append(struct wr_epoch *epoch, size_t sink, int32_t partition,
+                            const weir_record *record, struct wr_error *error);
+/* Copies what the dead letter holds. */
+weir_status wr_epoch_reject(struct wr_epoch *epoch, const struct wr_reject *reject,
+                            struct wr_error *error);
+
+#endif

@@ -1,0 +1,182 @@
+/* store.h: the one database file of a job, and the only module that speaks to SQLite.
+ * docs/FORMAT.md has every table. Kept small enough that another database could stand behind it:
+ * open and recover, read state, apply a write set in one transaction, read a log.
+ *
+ * One read-write connection (struct wr_store), used by the thread that opens it and then by the
+ * decide thread alone; any number of read-only ones (struct wr_reader), each for one thread.
+ *
+ * Errors: BUSY is retried inside (a foreign writer is waited for up to 10 s, then 75); FULL, IOERR
+ * and CORRUPT stop at once (74, 74, 65) and are never retried: the process starts again from the
+ * file. A read-only directory is 77, a file that is no store 65, a newer format or another job's
+ * store 78, memory 75.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef WR_STORE_H
+#define WR_STORE_H
+
+#include "txn/epoch.h"
+
+struct wr_store;
+struct wr_reader;
+
+enum wr_sync { WR_SYNC_FULL, WR_SYNC_NORMAL, WR_SYNC_OFF };
+
+struct wr_store_options {
+    const char *path;
+    const char *job; /* refused with 78 when the store is another job's; NULL: whichever it is */
+    bool create; /* else a missing store is 66 */
+    enum wr_sync sync;
+    int64_t wal_bytes_max;
+};
+
+/* What the store is, set by open. */
+struct wr_store_info {
+    char path[WR_URI_BYTES_MAX]; /* absolute */
+    char job[WR_NAME_BYTES_MAX + 1];
+    char id[33]; /* 128 random bits in hex, made with the store */
+    bool created;
+    int64_t epoch; /* the last decided, 0: none */
+    int64_t generation; /* ours: one more than what was found */
+    uint64_t incarnation;
+};
+
+/* Takes the lock file PATH.lock (else 75, with the holder's pid), opens or creates the file,
+ * recovers, checks format and job, raises the generation, draws an incarnation. */
+weir_status wr_store_open(struct wr_env *env, const struct wr_store_options *options,
+                          struct wr_store **store_out, struct wr_error *error);
+/* Rolls back what is open and releases the lock; writes nothing that matters. NULL is ignored. */
+void wr_store_close(struct wr_store *store);
+const struct wr_store_info *wr_store_info(const struct wr_store *store);
+
+/* ---- The job's shape ------------------------------------------------------------------------- */
+
+struct wr_stored_node {
+    const char *name;
+    uint32_t id;
+    unsigned version;
+    int64_t watermark_ms;
+    bool stateful; /* it has rows in state or timer */
+};
+
+struct wr_marker {
+    const char *sink;
+    int64_t next; /* the next log offset to send */
+    int64_t length; /* of the outside file, -1: has none */
+    uint64_t incarnation, crc;
+    const char *identity; /* of the outside: device and inode; NULL: none yet */
+};
+
+/* What a store holds about its job, all in the arena. */
+struct wr_catalog {
+    struct wr_position *positions;
+    size_t position_count;
+    struct wr_watermark *watermarks;
+    size_t watermark_count;
+    struct wr_stored_node *nodes;
+    size_t node_count;
+    struct wr_marker *markers;
+    size_t marker_count;
+};
+weir_status wr_store_catalog(struct wr_store *store, struct wr_arena *arena,
+                             struct wr_catalog *catalog_out, struct wr_error *error);
+
+/* A node of the job as it is now. wr_store_define gives the id. */
+struct wr_node_definition {
+    const char *name;
+    unsigned version;
+    uint32_t id;
+};
+struct wr_definition {
+    struct wr_node_definition *nodes;
+    size_t node_count;
+    struct wr_sink *sinks; /* topic, partitions and next are set */
+    size_t sink_count;
+    const char *graph; /* JSON text of the job's graph, kept in meta for inspect */
+    const char *options; /* JSON text: delivery, sync, each source's and sink's URI */
+};
+/* Makes nodes, topics, tables and markers that are missing, in one transaction; what the job no
+ * longer has stays (the caller has refused what must not go). 78 when a topic has another number of
+ * partitions than asked for, or a table other columns; 64 when a table's name is one of weir's own.
+ */
+weir_status wr_store_define(struct wr_store *store, struct wr_definition *definition,
+                            struct wr_error *error);
+
+/* ---- Deciding -------------------------------------------------------------------------------- */
+
+/* Makes a sealed epoch durable, and moves markers (trimming each outbox below its marker), in one
+ * transaction: checks the generation (75: overtaken), writes state, timers, tables, logs, rejects,
+ * positions, watermarks, the epoch's own row. epoch NULL: markers only. Thread: decide. */
+weir_status wr_store_apply(struct wr_store *store, const struct wr_epoch *epoch,
+                           const struct wr_marker *markers, size_t marker_count,
+                           struct wr_error *error);
+
+/* Passive checkpoint once the WAL is over WR_WAL_BYTES_CHECKPOINT; warns over WR_WAL_BYTES_WARN,
+ * fails with 75 over wal_bytes_max. Thread: decide, after the epoch was handed back. */
+weir_status wr_store_checkpoint(struct wr_store *store, struct wr_error *error);
+
+struct wr_store_stats {
+    int64_t fsyncs, bytes_written; /* by this process, counted in the VFS */
+    int64_t store_bytes, wal_bytes;
+};
+/* Thread: any (atomic counters). */
+void wr_store_stats(const struct wr_store *store, struct wr_store_stats *stats_out);
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+/* A read-only connection. A snapshot begins with the first read and lasts until wr_reader_end. 66
+ * when there is no store at path. */
+weir_status wr_reader_open(struct wr_env *env, const char *path, struct wr_reader **reader_out,
+                           struct wr_error *error);
+void wr_reader_close(struct wr_reader *reader);
+void wr_reader_end(struct wr_reader *reader);
+
+/* One slot of state; absent when there is none. The value is copied into the arena. */
+weir_status wr_reader_get(struct wr_reader *reader, uint32_t node, weir_bytes key, weir_bytes slot,
+                          struct wr_arena *arena, weir_bytes *value_out, struct wr_error *error);
+
+struct wr_slot {
+    weir_bytes slot, value;
+};
+/* Up to `max` slots of node and key in order, from `from` on (after it when `after`; from the first
+ * when from_set is false, so that the absent slot can be named), below `to` (absent: open). Copied
+ * into the arena. */
+struct wr_range {
+    uint32_t node;
+    weir_bytes key, from, to;
+    bool from_set, after;
+};
+weir_status wr_reader_scan(struct wr_reader *reader, const struct wr_range *range, size_t max,
+                           struct wr_arena *arena, struct wr_slot *slots_out, size_t *count_out,
+                           struct wr_error *error);
+
+/* Up to `max` timers of node and clock in order of (time, key, name), after the given one (NULL:
+ * from the first). Copied into the arena; `hash` is set, `next` is NULL. */
+weir_status wr_reader_timers(struct wr_reader *reader, uint32_t node, bool clock,
+                             const struct wr_timer *after, size_t max, struct wr_arena *arena,
+                             struct wr_timer *timers_out, size_t *count_out,
+                             struct wr_error *error);
+
+struct wr_topic {
+    const char *name;
+    int64_t id;
+    int32_t partitions;
+    bool outbox;
+    int64_t retain_ms, retain_bytes;
+};
+/* All topics, or the one with this name (count 0: there is none). */
+weir_status wr_reader_topics(struct wr_reader *reader, const char *name, bool outbox,
+                             struct wr_arena *arena, struct wr_topic **topics_out,
+                             size_t *count_out, struct wr_error *error);
+/* First kept and next offset of a partition, and bytes kept. */
+struct wr_extent {
+    int64_t first, next, bytes;
+};
+weir_status wr_reader_extent(struct wr_reader *reader, int64_t topic, int32_t partition,
+                             struct wr_extent *extent_out, struct wr_error *error);
+/* The batch that holds `offset`, or the first after it; bytes absent when there is none yet. Copied
+ * into the arena and not yet checked: wr_batch_open does that. */
+weir_status wr_reader_batch(struct wr_reader *reader, int64_t topic, int32_t partition,
+                            int64_t offset, struct wr_arena *arena, weir_bytes *bytes_out,
+                            struct wr_error *error);
+
+#endif
