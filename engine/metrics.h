@@ -1,0 +1,39 @@
+/* metrics.h: what a running instance has done so far. Written by the operator and decide threads,
+ * read by the main thread: relaxed atomics, no lock.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef WR_METRICS_H
+#define WR_METRICS_H
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "txn/store.h"
+
+enum wr_waiting { WR_WAITING_INPUT, WR_WAITING_OPERATORS, WR_WAITING_DECIDE, WR_WAITING_FORWARD };
+
+enum { WR_HISTOGRAM_BUCKETS = 512 };
+
+struct wr_metrics {
+    _Atomic int64_t records_in, records_out, rejects, late, epochs, lag_records, backlog_records;
+    _Atomic int64_t watermark_ms, timers, timers_dropped;
+    _Atomic int waiting_for;
+    _Atomic int64_t decide_us[WR_HISTOGRAM_BUCKETS]; /* counts; about 3 % wide, see metrics.c */
+    int64_t started_us;
+    int64_t generation;
+};
+
+void wr_metrics_decided(struct wr_metrics *metrics, int64_t microseconds);
+/* Decide time at a quantile (0.5, 0.99) in milliseconds, over the whole run. */
+double wr_metrics_decide_ms(const struct wr_metrics *metrics, double quantile);
+
+/* One JSON object, one line: records_in, records_out, rejects, late, epochs, seconds,
+ * records_per_s, decide_ms_p50, decide_ms_p99, fsyncs, bytes_written, store_bytes, wal_bytes,
+ * lag_records, backlog_records, watermark_ms, timers, generation, waiting_for. `previous_records`
+ * and `previous_us` give the rate of a line; with final, totals. */
+void wr_metrics_write(const struct wr_metrics *metrics, const struct wr_store_stats *store,
+                      int64_t now_us, int64_t previous_records, int64_t previous_us, bool final,
+                      FILE *file);
+const char *wr_waiting_name(enum wr_waiting waiting);
+
+#endif

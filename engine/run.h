@@ -1,0 +1,36 @@
+/* run.h: one instance of a job: open, fill, decide, forward, stop. Two drivers use it: loop.c with
+ * threads
+ * (`weir run`), and the test kit, which calls the same steps one after the other.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef WR_RUN_H
+#define WR_RUN_H
+
+#include "engine/job.h"
+#include "engine/metrics.h"
+#include "txn/delivery.h"
+
+struct wr_run_options {
+    const char *store; /* NULL: NAME.weir in the working directory */
+    struct wr_settings inputs, outputs, defines;
+    enum wr_delivery delivery;
+    enum wr_sync sync;
+    int64_t epoch_records, epoch_ms; /* 0: not given, adaptive */
+    int64_t positions_ms, forward_ms;
+    int64_t cache_bytes, wal_bytes_max;
+    bool until_end, drain, check;
+    const char *stats; /* file, "-" for standard output, NULL: none */
+    int verbosity; /* -q: -1, -v: 1 */
+};
+/* Fills in the defaults of the design. */
+void wr_run_options_init(struct wr_run_options *options);
+void wr_run_options_fini(struct wr_run_options *options);
+
+/* Runs a job until its inputs end or a signal stops it; returns the exit code, after printing the
+ * error if any. `name` is the job's default name. The whole of `weir run` but for options and
+ * loading (loop.c). With options->check: builds the graph, prints inputs, outputs, options and
+ * state, runs nothing. */
+int wr_run(struct wr_env *env, const char *name, void (*define)(weir_job *),
+           struct wr_run_options *options);
+
+#endif
