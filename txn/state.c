@@ -1,0 +1,301 @@
+/* state.c: see state.h.
+ *
+ * A scan is a merge of three ordered runs: the filling epoch's entries (copied at its start, since
+ * the visitor may put), the sealed epoch's, and the store's, read in steps of WR_SCAN_ROWS so that
+ * no cursor is open while the visitor runs.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "txn/state.h"
+
+#include <stdlib.h>
+
+#include "txn/base/assert.h"
+
+void wr_state_init(struct wr_state *state, struct wr_reader *reader, size_t cache_bytes)
+{
+    *state = (struct wr_state){.reader = reader};
+    wr_cache_init(&state->cache, cache_bytes);
+}
+
+static void forget_sorted(struct wr_state *state)
+{
+    free(state->sorted);
+    state->sorted = NULL;
+}
+
+void wr_state_fini(struct wr_state *state)
+{
+    forget_sorted(state);
+    wr_cache_fini(&state->cache);
+    *state = (struct wr_state){0};
+}
+
+weir_status wr_state_fill(struct wr_state *state, struct wr_epoch *filling,
+                          const struct wr_epoch *sealed, struct wr_error *error)
+{
+    wr_assert_that(filling->phase, ==, WR_EPOCH_FILLING);
+    wr_assert(!sealed || sealed->phase != WR_EPOCH_FILLING);
+    state->filling = filling;
+    state->sealed = sealed;
+    forget_sorted(state);
+    return state->scans ? wr_epoch_index(filling, error) : WEIR_OK;
+}
+
+void wr_state_drop(struct wr_state *state)
+{
+    const struct wr_epoch *epoch = state->sealed;
+    wr_assert(epoch && epoch->phase == WR_EPOCH_DECIDED);
+    wr_reader_end(state->reader);
+    for (const struct wr_entry *entry = epoch->entries; entry; entry = entry->next) {
+        wr_cache_set(&state->cache, entry->node, entry->key, entry->slot, entry->hash,
+                     entry->value);
+    }
+    wr_cache_trim(&state->cache);
+    forget_sorted(state);
+    state->sealed = NULL;
+}
+
+static uint64_t hash_of(uint32_t node, weir_bytes key, weir_bytes slot)
+{
+    return wr_hash(node, key, slot);
+}
+
+weir_status wr_state_get(struct wr_state *state, uint32_t node, weir_bytes key, weir_bytes slot,
+                         struct wr_arena *arena, weir_bytes *value_out, struct wr_error *error)
+{
+    uint64_t hash = hash_of(node, key, slot);
+    const struct wr_entry *entry = wr_epoch_find(state->filling, node, key, slot, hash);
+    if (!entry && state->sealed) {
+        entry = wr_epoch_find(state->sealed, node, key, slot, hash);
+    }
+    if (entry) {
+        *value_out = entry->value;
+        return WEIR_OK;
+    }
+    const struct wr_cached *cached = wr_cache_find(&state->cache, node, key, slot, hash);
+    if (cached) {
+        *value_out = cached->value;
+        return WEIR_OK;
+    }
+    state->reads++;
+    WR_TRY(wr_reader_get(state->reader, node, key, slot, arena, value_out, error));
+    if (state->cache.bytes <= 2 * state->cache.bytes_max) { /* trimmed between units */
+        wr_cache_set(&state->cache, node, key, slot, hash, *value_out);
+    }
+    return WEIR_OK;
+}
+
+/* ---- Scan ------------------------------------------------------------------------------------ */
+
+struct run { /* one of the three, its next slot at hand */
+    weir_bytes slot, value;
+    bool more;
+};
+
+struct scan {
+    struct wr_state *state;
+    uint32_t node;
+    weir_bytes key, from, to;
+    struct wr_arena *arena;
+    struct wr_error *error;
+    struct run filling, sealed, store;
+    struct wr_slot *copied; /* the filling epoch's, as of the start */
+    size_t copied_count, copied_at;
+    const struct wr_entry *sealed_at;
+    size_t sorted_at;
+    struct wr_slot *rows; /* the store's, one step */
+    size_t row_count, row_at;
+    bool rows_end;
+};
+
+static bool in_range(const struct scan *scan, const struct wr_entry *entry)
+{
+    return entry && entry->node == scan->node && wr_bytes_equal(entry->key, scan->key) &&
+           (!scan->to.data || wr_bytes_compare(entry->slot, scan->to) < 0);
+}
+
+static weir_status copy_filling(struct scan *scan)
+{
+    scan->state->scans = true;
+    WR_TRY(wr_epoch_index(scan->state->filling, scan->error));
+    const struct wr_entry *first =
+        wr_epoch_first(scan->state->filling, scan->node, scan->key, scan->from);
+    size_t count = 0;
+    for (const struct wr_entry *at = first; in_range(scan, at); at = wr_epoch_next(at)) {
+        count++;
+    }
+    scan->copied = wr_arena_alloc(scan->arena, count * sizeof *scan->copied);
+    if (!scan->copied) {
+        return wr_fail_memory(scan->error);
+    }
+    for (const struct wr_entry *at = first; in_range(scan, at); at = wr_epoch_next(at)) {
+        scan->copied[scan->copied_count++] = (struct wr_slot){at->slot, at->value};
+    }
+    return WEIR_OK;
+}
+
+static int compare_entries(const struct wr_entry *a, uint32_t node, weir_bytes key, weir_bytes slot)
+{
+    if (a->node != node) {
+        return a->node < node ? -1 : 1;
+    }
+    int order = wr_bytes_compare(a->key, key);
+    return order ? order : wr_bytes_compare(a->slot, slot);
+}
+
+static int by_order(const void *left, const void *right)
+{
+    const struct wr_entry *const *a = left, *const *b = right;
+    return compare_entries(*a, (*b)->node, (*b)->key, (*b)->slot);
+}
+
+/* The first scan of a run may meet a sealed epoch that keeps no index, and may not touch it: its
+ * entries are sorted once, aside. */
+static weir_status sort_sealed(struct scan *scan)
+{
+    const struct wr_epoch *sealed = scan->state->sealed;
+    struct wr_entry **sorted = malloc((sealed->entry_count + 1) * sizeof *sorted);
+    if (!sorted) {
+        return wr_fail_memory(scan->error);
+    }
+    size_t count = 0;
+    for (struct wr_entry *entry = sealed->entries; entry; entry = entry->next) {
+        sorted[count++] = entry;
+    }
+    sorted[count] = NULL;
+    qsort(sorted, count, sizeof(struct wr_entry *), by_order);
+    scan->state->sorted = sorted;
+    return WEIR_OK;
+}
+
+static weir_status start_sealed(struct scan *scan)
+{
+    struct wr_state *state = scan->state;
+    if (!state->sealed || state->sealed->entry_count == 0) {
+        return WEIR_OK;
+    }
+    if (state->sealed->index) {
+        scan->sealed_at = wr_epoch_first(state->sealed, scan->node, scan->key, scan->from);
+        return WEIR_OK;
+    }
+    if (!state->sorted) {
+        WR_TRY(sort_sealed(scan));
+    }
+    size_t low = 0, high = state->sealed->entry_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_entries(state->sorted[middle], scan->node, scan->key, scan->from) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    scan->sorted_at = low;
+    scan->sealed_at = state->sorted[low];
+    return WEIR_OK;
+}
+
+static void next_filling(struct scan *scan)
+{
+    scan->filling.more = scan->copied_at < scan->copied_count;
+    if (scan->filling.more) {
+        scan->filling.slot = scan->copied[scan->copied_at].slot;
+        scan->filling.value = scan->copied[scan->copied_at].value;
+        scan->copied_at++;
+    }
+}
+
+static void next_sealed(struct scan *scan)
+{
+    const struct wr_entry *entry = scan->sealed_at;
+    scan->sealed.more = in_range(scan, entry);
+    if (scan->sealed.more) {
+        scan->sealed.slot = entry->slot;
+        scan->sealed.value = entry->value;
+        scan->sealed_at = scan->state->sealed->index ? wr_epoch_next(entry)
+                                                     : scan->state->sorted[++scan->sorted_at];
+    }
+}
+
+static weir_status next_store(struct scan *scan)
+{
+    if (scan->row_at == scan->row_count && !scan->rows_end) {
+        struct wr_range range = {
+            scan->node, scan->key, scan->from, scan->to, scan->from.data != NULL, false};
+        if (scan->rows) {
+            range.from = scan->rows[scan->row_count - 1].slot;
+            range.from_set = true;
+            range.after = true;
+        }
+        struct wr_slot *rows = wr_arena_alloc(scan->arena, WR_SCAN_ROWS * sizeof *rows);
+        if (!rows) {
+            return wr_fail_memory(scan->error);
+        }
+        WR_TRY(wr_reader_scan(scan->state->reader, &range, WR_SCAN_ROWS, scan->arena, rows,
+                              &scan->row_count, scan->error));
+        scan->rows = rows;
+        scan->rows_end = scan->row_count < WR_SCAN_ROWS;
+        scan->row_at = 0;
+    }
+    scan->store.more = scan->row_at < scan->row_count;
+    if (scan->store.more) {
+        scan->store.slot = scan->rows[scan->row_at].slot;
+        scan->store.value = scan->rows[scan->row_at].value;
+        scan->row_at++;
+    }
+    return WEIR_OK;
+}
+
+static const struct run *lowest(const struct scan *scan)
+{
+    const struct run *runs[] = {&scan->filling, &scan->sealed, &scan->store};
+    const struct run *best = NULL;
+    for (size_t i = 0; i < 3; i++) { /* on a tie the newer one, which comes first, stays */
+        if (runs[i]->more && (!best || wr_bytes_compare(runs[i]->slot, best->slot) < 0)) {
+            best = runs[i];
+        }
+    }
+    return best;
+}
+
+/* Moves every run that stands on this slot. */
+static weir_status step_over(struct scan *scan, weir_bytes slot)
+{
+    if (scan->filling.more && wr_bytes_equal(scan->filling.slot, slot)) {
+        next_filling(scan);
+    }
+    if (scan->sealed.more && wr_bytes_equal(scan->sealed.slot, slot)) {
+        next_sealed(scan);
+    }
+    if (scan->store.more && wr_bytes_equal(scan->store.slot, slot)) {
+        WR_TRY(next_store(scan));
+    }
+    return WEIR_OK;
+}
+
+weir_status wr_state_scan(struct wr_state *state, uint32_t node, weir_bytes key, weir_bytes from,
+                          weir_bytes to, struct wr_arena *arena, wr_state_visit visit, void *data,
+                          struct wr_error *error)
+{
+    struct scan scan = {.state = state,
+                        .node = node,
+                        .key = key,
+                        .from = from,
+                        .to = to,
+                        .arena = arena,
+                        .error = error};
+    WR_TRY(copy_filling(&scan));
+    WR_TRY(start_sealed(&scan));
+    next_filling(&scan);
+    next_sealed(&scan);
+    WR_TRY(next_store(&scan));
+    const struct run *at;
+    while ((at = lowest(&scan))) {
+        weir_bytes slot = at->slot, value = at->value;
+        if (value.data && !visit(data, slot, value)) {
+            break;
+        }
+        WR_TRY(step_over(&scan, slot));
+    }
+    return WEIR_OK;
+}
