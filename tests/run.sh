@@ -49,7 +49,7 @@ needs=(
 
 install_missing()
 {
-    local need missing=() as_root=()
+    local need log missing=() as_root=()
     for need in "${needs[@]}"; do
         if ! ${need#*:} >/dev/null 2>&1; then
             missing+=("${need%%:*}")
@@ -72,9 +72,18 @@ install_missing()
         as_root=(sudo)
     fi
     echo "Installing with apt-get: ${missing[*]}"
-    "${as_root[@]}" apt-get update -qq
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
+    log=$(mktemp)
+    if ! {
+        "${as_root[@]}" apt-get update -qq &&
+            "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+                apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    } </dev/null >"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        echo "tests/run.sh: apt-get could not install: ${missing[*]}; its output is above" >&2
+        exit 69
+    fi
+    rm -f "$log"
 }
 
 # ---- One build, its tests, and the count
