@@ -29,9 +29,11 @@ struct wr_source_partition {
 };
 
 enum wr_source_more {
-    WR_SOURCE_MORE, /* records were returned, or there may be more at once */
+    WR_SOURCE_MORE, /* records were returned, or there may be more at once (also without a record:
+                       a very long line is skipped in several polls) */
     WR_SOURCE_WAIT, /* nothing now; ask again later */
-    WR_SOURCE_ENDED, /* this partition is read to its end, for ever (position >= end) */
+    WR_SOURCE_ENDED, /* this partition is read to its end, for ever (position >= end); it comes
+                        alone, without records */
 };
 
 struct wr_source;
@@ -69,10 +71,13 @@ struct wr_source { /* the first member of each source's own struct */
 };
 
 /* By the endpoint's scheme. 64: unknown scheme or parameter; 66: missing file. Allocates from
- * `arena` (the job's). */
+ * `arena` (the job's). The caller closes the source by source->ops->close. */
 weir_status wr_source_open(struct wr_env *env, const char *name, const struct wr_endpoint *endpoint,
                            struct wr_arena *arena, struct wr_source **source_out,
                            struct wr_error *error);
+/* For sources: room for `count` records in an empty wr_polled, no rejects set; false: no memory. */
+bool wr_polled_reserve(struct wr_polled *polled, size_t count);
+
 weir_status wr_source_file_open(struct wr_env *env, const char *name,
                                 const struct wr_endpoint *endpoint, struct wr_arena *arena,
                                 struct wr_source **source_out, struct wr_error *error);

@@ -1,0 +1,34 @@
+/* source.c: which source a URI asks for, and what the sources share.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "engine/sources/source.h"
+
+weir_status wr_source_open(struct wr_env *env, const char *name, const struct wr_endpoint *endpoint,
+                           struct wr_arena *arena, struct wr_source **source_out,
+                           struct wr_error *error)
+{
+    switch (endpoint->scheme) {
+    case WR_SCHEME_FILE:
+        return wr_source_file_open(env, name, endpoint, arena, source_out, error);
+    case WR_SCHEME_GEN:
+        return wr_source_gen_open(env, name, endpoint, arena, source_out, error);
+    case WR_SCHEME_LOG:
+    case WR_SCHEME_TABLE:
+    case WR_SCHEME_STDOUT:
+    case WR_SCHEME_NULL:
+        break;
+    }
+    return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE, "source %s: \"%.200s\" cannot be a source",
+                   name, endpoint->uri);
+}
+
+bool wr_polled_reserve(struct wr_polled *polled, size_t count)
+{
+    struct wr_arena *arena = &polled->arena;
+    polled->count = 0;
+    polled->records = wr_arena_alloc(arena, count * sizeof *polled->records);
+    polled->offsets = wr_arena_alloc(arena, count * sizeof *polled->offsets);
+    polled->nexts = wr_arena_alloc(arena, count * sizeof *polled->nexts);
+    polled->rejects = wr_arena_zalloc(arena, count * sizeof *polled->rejects);
+    return polled->records && polled->offsets && polled->nexts && polled->rejects;
+}

@@ -1,0 +1,362 @@
+/* source_gen.c: gen:keyed and gen:lines, records made from their number alone, so that any stretch
+ * can be made again. Record i is offset i / P of partition i % P; its time is i.
+ *
+ * keyed: key = decimal text of i * 2654435761 mod K, value = i in 20 digits and filler up to `size`
+ * bytes. lines: key absent, value = words up to `size` bytes; a word is its rank in a vocabulary of
+ * K words, written in syllables; ranks are drawn log-uniformly, which is Zipf's law with
+ * exponent 1. All of it is integer arithmetic: the same bytes on every machine.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/sources/source.h"
+#include "txn/base/assert.h"
+
+enum {
+    DIGITS = 20, /* of a uint64_t */
+    WORD_BYTES_MAX = 16, /* of the highest rank, and what a store of it may write beyond */
+    RANK_BITS = 48, /* of the fraction of a rank's logarithm */
+};
+
+struct gen_source {
+    struct wr_source base;
+    bool lines;
+    uint64_t records, keys, seed, partitions, rate; /* rate 0: unlimited */
+    size_t size;
+    uint64_t log_keys; /* log2(keys + 1), piecewise linear, RANK_BITS of fraction */
+    char filler;
+    int64_t opened_us;
+    int64_t *first; /* per partition: where this run began */
+};
+
+static struct gen_source *gen_of(struct wr_source *source)
+{
+    return (struct gen_source *)source;
+}
+
+/* ---- One record ------------------------------------------------------------------------------ */
+
+static const char two_digits[201] = "00010203040506070809101112131415161718192021222324"
+                                    "25262728293031323334353637383940414243444546474849"
+                                    "50515253545556575859606162636465666768697071727374"
+                                    "75767778798081828384858687888990919293949596979899";
+
+static void eight_digits(unsigned char *at, uint32_t value)
+{
+    for (int i = 6; i >= 0; i -= 2) {
+        memcpy(at + i, two_digits + (value % 100) * 2, 2);
+        value /= 100;
+    }
+}
+
+/* All 20 digits of a number. */
+static void put_digits(unsigned char *at, uint64_t value)
+{
+    uint64_t high = value / 100000000;
+    uint32_t top = (uint32_t)(high / 100000000); /* at most 4 digits */
+    eight_digits(at + 12, (uint32_t)(value % 100000000));
+    eight_digits(at + 4, (uint32_t)(high % 100000000));
+    memcpy(at, two_digits + top / 100 * 2, 2);
+    memcpy(at + 2, two_digits + top % 100 * 2, 2);
+}
+
+/* Decimal text without leading zeros, written to end at `end`; returns its first byte. */
+static unsigned char *put_number(unsigned char *end, uint64_t value)
+{
+    while (value >= 100) {
+        end -= 2;
+        memcpy(end, two_digits + (value % 100) * 2, 2);
+        value /= 100;
+    }
+    if (value >= 10) {
+        end -= 2;
+        memcpy(end, two_digits + value * 2, 2);
+        return end;
+    }
+    *--end = (unsigned char)('0' + value);
+    return end;
+}
+
+/* `at` has room for DIGITS + size bytes. */
+static void make_keyed(const struct gen_source *gen, uint64_t i, unsigned char *at,
+                       weir_record *record)
+{
+    unsigned char *value = at + DIGITS;
+    unsigned char *key = put_number(value, i * UINT64_C(2654435761) % gen->keys);
+    put_digits(value, i);
+    memset(value + DIGITS, gen->filler, gen->size - DIGITS);
+    record->key = (weir_bytes){key, (size_t)(value - key)};
+    record->value = (weir_bytes){value, gen->size};
+}
+
+/* splitmix64 of Steele, Lea and Flood (2014). */
+static uint64_t random_next(uint64_t *state)
+{
+    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+/* From 0 to keys - 1: 2 to the power of a uniform logarithm, the power taken as linear between
+ * whole exponents. */
+static uint64_t draw_rank(const struct gen_source *gen, uint64_t random)
+{
+    uint64_t x = (uint64_t)(((unsigned __int128)random * gen->log_keys) >> 64);
+    unsigned exponent = (unsigned)(x >> RANK_BITS);
+    uint64_t one = UINT64_C(1) << RANK_BITS;
+    return ((one + (x & (one - 1))) >> (RANK_BITS - exponent)) - 1;
+}
+
+/* A hundred syllables are the digits of a rank. Returns the byte after the word. */
+static unsigned char *put_word(unsigned char *at, uint64_t rank)
+{
+    static const char consonants[21] = "tnsrhldcmfpgwybvkjxz", vowels[6] = "eaoiu";
+    for (;;) {
+        unsigned digit = (unsigned)(rank % 100);
+        at[0] = (unsigned char)consonants[digit / 5];
+        at[1] = (unsigned char)vowels[digit % 5];
+        at += 2;
+        if (rank < 100) {
+            return at;
+        }
+        rank = rank / 100 - 1;
+    }
+}
+
+/* `at` has room for size + WORD_BYTES_MAX bytes. The line ends with the last word that fits, and
+ * has one in any case. */
+static void make_line(const struct gen_source *gen, uint64_t i, unsigned char *at,
+                      weir_record *record)
+{
+    uint64_t state = i * UINT64_C(0xd1342543de82ef95) ^ gen->seed;
+    unsigned char *end = put_word(at, draw_rank(gen, random_next(&state)));
+    while ((size_t)(end - at) < gen->size) {
+        unsigned char *after = put_word(end + 1, draw_rank(gen, random_next(&state)));
+        if ((size_t)(after - at) > gen->size) {
+            break;
+        }
+        *end = ' ';
+        end = after;
+    }
+    record->key = (weir_bytes){NULL, 0};
+    record->value = (weir_bytes){at, (size_t)(end - at)};
+}
+
+/* ---- Polling --------------------------------------------------------------------------------- */
+
+/* The offset below which records are due, as a stream of `rate` records a second that started when
+ * this run did would have made them. */
+static int64_t due(const struct gen_source *gen, int64_t partition)
+{
+    if (gen->rate == 0) {
+        return INT64_MAX;
+    }
+    int64_t since_us = gen->base.env->monotonic_us(gen->base.env) - gen->opened_us;
+    uint64_t us = since_us > 0 ? (uint64_t)since_us : 0;
+    uint64_t made = us / 1000000 * gen->rate + us % 1000000 * gen->rate / 1000000;
+    uint64_t here = (made + gen->partitions - 1 - (uint64_t)partition) / gen->partitions;
+    return gen->first[partition] + (int64_t)here;
+}
+
+static weir_status gen_poll(struct wr_source *source, struct wr_source_partition *partition,
+                            struct wr_polled *polled, enum wr_source_more *more_out,
+                            struct wr_error *error)
+{
+    const struct gen_source *gen = gen_of(source);
+    polled->count = 0;
+    *more_out = WR_SOURCE_ENDED;
+    if (partition->next >= partition->end) {
+        return WEIR_OK;
+    }
+    int64_t limit = due(gen, partition->index);
+    limit = limit < partition->end ? limit : partition->end;
+    *more_out = WR_SOURCE_WAIT;
+    if (partition->next >= limit) {
+        return WEIR_OK;
+    }
+    size_t room = gen->size + (gen->lines ? WORD_BYTES_MAX : DIGITS);
+    size_t count = WR_POLL_BYTES_MAX / room;
+    count = count > WR_POLL_RECORDS_MAX ? WR_POLL_RECORDS_MAX : count + !count;
+    count = (int64_t)count > limit - partition->next ? (size_t)(limit - partition->next) : count;
+    unsigned char *at = wr_arena_alloc(&polled->arena, count * room);
+    if (!at || !wr_polled_reserve(polled, count)) {
+        return wr_fail_memory(error);
+    }
+    for (size_t n = 0; n < count; n++, at += room) {
+        int64_t offset = partition->next++;
+        uint64_t i = (uint64_t)offset * gen->partitions + (uint64_t)partition->index;
+        weir_record *record = &polled->records[n];
+        *record = (weir_record){.time_ms = (int64_t)(i & INT64_MAX)};
+        if (gen->lines) {
+            make_line(gen, i, at, record);
+        } else {
+            make_keyed(gen, i, at, record);
+        }
+        polled->offsets[n] = offset;
+        polled->nexts[n] = offset + 1;
+    }
+    polled->count = count;
+    *more_out = WR_SOURCE_MORE;
+    return WEIR_OK;
+}
+
+/* ---- Positions ------------------------------------------------------------------------------- */
+
+static weir_status gen_seek(struct wr_source *source, struct wr_source_partition *partition,
+                            const struct wr_position *stored, struct wr_error *error)
+{
+    struct gen_source *gen = gen_of(source);
+    int64_t next = stored ? stored->next : 0;
+    if (stored && stored->identity && strcmp(stored->identity, partition->identity) != 0) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
+                       "source %s: these are not the records that were read so far: the generator "
+                       "was %.200s and is now %.200s; give it those parameters again, or use a new "
+                       "store",
+                       source->name, stored->identity, partition->identity);
+    }
+    if (next < 0) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_DATA,
+                       "source %s: the store's position in partition %s is damaged: %" PRId64
+                       "; `weir verify` shows what else is",
+                       source->name, partition->part, next);
+    }
+    if (next > partition->end) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
+                       "source %s: partition %s was read up to record %" PRId64
+                       " and now has only %" PRId64
+                       "; give records= its old value or a higher one, or use a new store",
+                       source->name, partition->part, next, partition->end);
+    }
+    partition->next = next;
+    gen->first[partition->index] = next;
+    return WEIR_OK;
+}
+
+static weir_status gen_bound(struct wr_source *source, struct wr_source_partition *partition,
+                             struct wr_error *error)
+{
+    if (partition->end == INT64_MAX) {
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "source %s: a generator without records= has no end to run to; add "
+                       "records=N",
+                       source->name);
+    }
+    return WEIR_OK;
+}
+
+static int64_t gen_lag(struct wr_source *source, const struct wr_source_partition *partition)
+{
+    int64_t limit = due(gen_of(source), partition->index);
+    limit = limit < partition->end ? limit : partition->end;
+    if (limit == INT64_MAX) {
+        return -1;
+    }
+    return limit > partition->next ? limit - partition->next : 0;
+}
+
+static void gen_close(struct wr_source *source)
+{
+    (void)source;
+}
+
+static const struct wr_source_ops gen_ops = {
+    .scheme = "gen",
+    .poll = gen_poll,
+    .seek = gen_seek,
+    .bound = gen_bound,
+    .lag = gen_lag,
+    .close = gen_close,
+};
+
+/* ---- Opening --------------------------------------------------------------------------------- */
+
+static weir_status read_parameters(struct gen_source *gen, const struct wr_endpoint *endpoint,
+                                   struct wr_error *error)
+{
+    int64_t size_min = gen->lines ? 1 : DIGITS;
+    int64_t size_max = gen->lines ? WR_RECORD_BYTES_MAX : WR_RECORD_BYTES_MAX - DIGITS;
+    struct {
+        const char *name;
+        int64_t min, max, fallback, value;
+    } list[] = {
+        {"records", 0, INT64_MAX, INT64_MAX, 0},
+        {"keys", 1, gen->lines ? INT64_C(1) << 32 : INT64_MAX, gen->lines ? 10000 : 1000, 0},
+        {"size", size_min, size_max, gen->lines ? 80 : 100, 0},
+        {"seed", 0, INT64_MAX, 0, 0},
+        {"partitions", 1, WR_PARTITIONS_MAX, 1, 0},
+        {"rate", 1, 1000000000, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        WR_TRY(wr_endpoint_number(endpoint, list[i].name, list[i].min, list[i].max,
+                                  list[i].fallback, &list[i].value, error));
+    }
+    gen->records = (uint64_t)list[0].value;
+    gen->keys = (uint64_t)list[1].value;
+    gen->size = (size_t)list[2].value;
+    gen->seed = (uint64_t)list[3].value;
+    gen->partitions = (uint64_t)list[4].value;
+    gen->rate = (uint64_t)list[5].value;
+    return WEIR_OK;
+}
+
+static weir_status make_partitions(struct gen_source *gen, struct wr_arena *arena,
+                                   struct wr_error *error)
+{
+    size_t count = (size_t)gen->partitions;
+    char identity[200];
+    snprintf(identity, sizeof identity,
+             "gen:%s;keys=%" PRIu64 ";size=%zu;seed=%" PRIu64 ";partitions=%zu",
+             gen->lines ? "lines" : "keyed", gen->keys, gen->size, gen->seed, count);
+    const char *kept = wr_arena_string(arena, identity);
+    struct wr_source_partition *partitions = wr_arena_alloc(arena, count * sizeof *partitions);
+    gen->first = wr_arena_zalloc(arena, count * sizeof *gen->first);
+    if (!kept || !partitions || !gen->first) {
+        return wr_fail_memory(error);
+    }
+    for (size_t i = 0; i < count; i++) {
+        char part[24];
+        snprintf(part, sizeof part, "%zu", i);
+        uint64_t end = gen->records / count + (i < gen->records % count);
+        partitions[i] = (struct wr_source_partition){
+            .part = wr_arena_string(arena, part),
+            .identity = kept,
+            .end = gen->base.bounded ? (int64_t)end : INT64_MAX,
+            .index = (int32_t)i,
+        };
+        if (!partitions[i].part) {
+            return wr_fail_memory(error);
+        }
+    }
+    gen->base.partitions = partitions;
+    gen->base.partition_count = count;
+    return WEIR_OK;
+}
+
+weir_status wr_source_gen_open(struct wr_env *env, const char *name,
+                               const struct wr_endpoint *endpoint, struct wr_arena *arena,
+                               struct wr_source **source_out, struct wr_error *error)
+{
+    struct gen_source *gen = wr_arena_zalloc(arena, sizeof *gen);
+    if (!gen) {
+        return wr_fail_memory(error);
+    }
+    gen->base = (struct wr_source){.ops = &gen_ops, .env = env, .name = name};
+    gen->base.bounded = wr_endpoint_parameter(endpoint, "records") != NULL;
+    gen->lines = strcmp(endpoint->path, "lines") == 0;
+    WR_TRY(read_parameters(gen, endpoint, error));
+    /* The filler shows the seed: x for 0, then y, z, a, b, ... */
+    gen->filler = (char)('a' + (gen->seed % 26 + 23) % 26);
+    uint64_t top = gen->keys + 1;
+    unsigned exponent = gen->lines ? 63 - (unsigned)__builtin_clzll(top) : 0;
+    if (gen->lines) {
+        uint64_t fraction = (top - (UINT64_C(1) << exponent)) << (RANK_BITS - exponent);
+        gen->log_keys = ((uint64_t)exponent << RANK_BITS) | fraction;
+    }
+    gen->opened_us = env->monotonic_us(env);
+    WR_TRY(make_partitions(gen, arena, error));
+    *source_out = &gen->base;
+    return WEIR_OK;
+}
