@@ -18,6 +18,11 @@ enum {
     DIGITS = 20, /* of a uint64_t */
     WORD_BYTES_MAX = 16, /* of the highest rank, and what a store of it may write beyond */
     RANK_BITS = 48, /* of the fraction of a rank's logarithm */
+    WORDS_READY = 65536, /* words of a vocabulary that are made once, of three syllables at most */
+};
+
+struct word {
+    unsigned char text[7], size;
 };
 
 struct gen_source {
@@ -26,6 +31,8 @@ struct gen_source {
     uint64_t records, keys, seed, partitions, rate; /* rate 0: unlimited */
     size_t size;
     uint64_t log_keys; /* log2(keys + 1), piecewise linear, RANK_BITS of fraction */
+    struct word *words; /* of the ranks below words_ready */
+    uint64_t words_ready;
     char filler;
     int64_t opened_us;
     int64_t *first; /* per partition: where this run began */
@@ -111,7 +118,7 @@ static uint64_t draw_rank(const struct gen_source *gen, uint64_t random)
 }
 
 /* A hundred syllables are the digits of a rank. Returns the byte after the word. */
-static unsigned char *put_word(unsigned char *at, uint64_t rank)
+static unsigned char *spell(unsigned char *at, uint64_t rank)
 {
     static const char consonants[21] = "tnsrhldcmfpgwybvkjxz", vowels[6] = "eaoiu";
     for (;;) {
@@ -126,16 +133,27 @@ static unsigned char *put_word(unsigned char *at, uint64_t rank)
     }
 }
 
+static inline unsigned char *put_word(const struct gen_source *gen, unsigned char *at,
+                                      uint64_t rank)
+{
+    if (rank < gen->words_ready) {
+        memcpy(at, gen->words[rank].text, sizeof gen->words[rank].text);
+        return at + gen->words[rank].size;
+    }
+    return spell(at, rank);
+}
+
 /* `at` has room for size + WORD_BYTES_MAX bytes. The line ends with the last word that fits, and
  * has one in any case. */
 static void make_line(const struct gen_source *gen, uint64_t i, unsigned char *at,
                       weir_record *record)
 {
     uint64_t state = i * UINT64_C(0xd1342543de82ef95) ^ gen->seed;
-    unsigned char *end = put_word(at, draw_rank(gen, random_next(&state)));
-    while ((size_t)(end - at) < gen->size) {
-        unsigned char *after = put_word(end + 1, draw_rank(gen, random_next(&state)));
-        if ((size_t)(after - at) > gen->size) {
+    unsigned char *end = put_word(gen, at, draw_rank(gen, random_next(&state)));
+    const unsigned char *limit = at + gen->size;
+    while (end < limit) {
+        unsigned char *after = put_word(gen, end + 1, draw_rank(gen, random_next(&state)));
+        if (after > limit) {
             break;
         }
         *end = ' ';
@@ -302,6 +320,26 @@ static weir_status read_parameters(struct gen_source *gen, const struct wr_endpo
     return WEIR_OK;
 }
 
+static weir_status make_words(struct gen_source *gen, struct wr_arena *arena,
+                              struct wr_error *error)
+{
+    uint64_t top = gen->keys + 1;
+    unsigned exponent = 63 - (unsigned)__builtin_clzll(top);
+    uint64_t fraction = (top - (UINT64_C(1) << exponent)) << (RANK_BITS - exponent);
+    gen->log_keys = ((uint64_t)exponent << RANK_BITS) | fraction;
+    gen->words_ready = gen->keys < WORDS_READY ? gen->keys : WORDS_READY;
+    gen->words = wr_arena_alloc(arena, (size_t)gen->words_ready * sizeof *gen->words);
+    if (!gen->words) {
+        return wr_fail_memory(error);
+    }
+    for (uint64_t rank = 0; rank < gen->words_ready; rank++) {
+        struct word *word = &gen->words[rank];
+        word->size = (unsigned char)(spell(word->text, rank) - word->text);
+        wr_assert_that(word->size, <, sizeof word->text);
+    }
+    return WEIR_OK;
+}
+
 static weir_status make_partitions(struct gen_source *gen, struct wr_arena *arena,
                                    struct wr_error *error)
 {
@@ -349,14 +387,11 @@ weir_status wr_source_gen_open(struct wr_env *env, const char *name,
     WR_TRY(read_parameters(gen, endpoint, error));
     /* The filler shows the seed: x for 0, then y, z, a, b, ... */
     gen->filler = (char)('a' + (gen->seed % 26 + 23) % 26);
-    uint64_t top = gen->keys + 1;
-    unsigned exponent = gen->lines ? 63 - (unsigned)__builtin_clzll(top) : 0;
     if (gen->lines) {
-        uint64_t fraction = (top - (UINT64_C(1) << exponent)) << (RANK_BITS - exponent);
-        gen->log_keys = ((uint64_t)exponent << RANK_BITS) | fraction;
+        WR_TRY(make_words(gen, arena, error));
     }
-    gen->opened_us = env->monotonic_us(env);
     WR_TRY(make_partitions(gen, arena, error));
+    gen->opened_us = env->monotonic_us(env);
     *source_out = &gen->base;
     return WEIR_OK;
 }
