@@ -72,11 +72,20 @@ struct weir_job {
     size_t node_count, source_count, sink_count;
     struct wr_node **nodes; /* in graph order, after wr_job_finish */
     struct wr_settings *inputs, *outputs, *defines;
-    struct weir_stream broken; /* what a failed call returns */
+    struct wr_asked *asked;
+    bool kit;
+    weir_stream broken; /* what a failed call returns */
+};
+
+/* A -D option that the job asked for. */
+struct wr_asked {
+    const char *name, *value;
+    struct wr_asked *next;
 };
 
 struct wr_job_options {
     const char *name; /* the file's base name, until weir_name */
+    bool kit; /* the test kit's: sources have no URI, outside sinks become log:NAME */
     struct wr_settings *inputs, *outputs, *defines;
 };
 

@@ -9,54 +9,24 @@
 
 #include "txn/base/assert.h"
 
-enum { CLASS_BYTES = 16, SLOT_BYTES = 32 /* of the map and the ring, for each entry */ };
+enum { SLOT_BYTES = 32 }; /* of the map and the ring, for each entry */
 
 void wr_cache_init(struct wr_cache *cache, size_t bytes_max)
 {
     *cache = (struct wr_cache){.bytes_max = bytes_max};
-    wr_arena_init(&cache->arena, 0);
-}
-
-static size_t class_of(size_t bytes)
-{
-    return (bytes + CLASS_BYTES - 1) / CLASS_BYTES;
-}
-
-static void *block_alloc(struct wr_cache *cache, size_t bytes)
-{
-    size_t class = class_of(bytes);
-    if (class >= WR_CACHE_CLASSES) {
-        return malloc(bytes);
-    }
-    void *block = cache->free_list[class];
-    if (!block) {
-        return wr_arena_alloc(&cache->arena, class * CLASS_BYTES);
-    }
-    memcpy(&cache->free_list[class], block, sizeof(void *));
-    return block;
-}
-
-static void block_free(struct wr_cache *cache, void *block, size_t bytes)
-{
-    size_t class = class_of(bytes);
-    if (class >= WR_CACHE_CLASSES) {
-        free(block);
-        return;
-    }
-    memcpy(block, &cache->free_list[class], sizeof(void *));
-    cache->free_list[class] = block;
+    wr_slab_init(&cache->slab);
 }
 
 void wr_cache_fini(struct wr_cache *cache)
 {
     for (size_t i = 0; i < cache->map.count; i++) {
-        if (class_of(cache->ring[i]->bytes) >= WR_CACHE_CLASSES) {
-            free(cache->ring[i]);
+        if (wr_slab_is_large(cache->ring[i]->bytes)) {
+            wr_slab_free(&cache->slab, cache->ring[i], cache->ring[i]->bytes);
         }
     }
     free(cache->ring);
     wr_map_fini(&cache->map);
-    wr_arena_fini(&cache->arena);
+    wr_slab_fini(&cache->slab);
     *cache = (struct wr_cache){0};
 }
 
@@ -91,7 +61,7 @@ static void remove_entry(struct wr_cache *cache, struct wr_cached *entry)
     cache->ring[entry->place] = last;
     last->place = entry->place;
     cache->bytes -= entry->bytes + SLOT_BYTES;
-    block_free(cache, entry, entry->bytes);
+    wr_slab_free(&cache->slab, entry, entry->bytes);
 }
 
 static bool ring_reserve(struct wr_cache *cache)
@@ -137,7 +107,7 @@ struct wr_cached *wr_cache_set(struct wr_cache *cache, uint32_t node, weir_bytes
     if (bytes > UINT32_MAX || !ring_reserve(cache) || !wr_map_reserve(&cache->map)) {
         return NULL;
     }
-    entry = block_alloc(cache, bytes);
+    entry = wr_slab_alloc(&cache->slab, bytes);
     if (!entry) {
         return NULL;
     }

@@ -9,6 +9,7 @@
 #define WR_CACHE_H
 
 #include "txn/base/map.h"
+#include "txn/base/slab.h"
 #include "txn/epoch.h"
 
 struct wr_cached {
@@ -19,15 +20,12 @@ struct wr_cached {
     bool used; /* since the hand last passed */
 };
 
-enum { WR_CACHE_CLASSES = 64 }; /* of 16 bytes each; larger ones come from malloc */
-
 struct wr_cache {
     size_t bytes_max, bytes;
     struct wr_map map;
     struct wr_cached **ring;
     size_t ring_capacity, hand;
-    struct wr_arena arena;
-    void *free_list[WR_CACHE_CLASSES];
+    struct wr_slab slab;
 };
 
 void wr_cache_init(struct wr_cache *cache, size_t bytes_max);

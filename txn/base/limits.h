@@ -29,7 +29,7 @@
 #define WR_SIDES_MAX 16 /* side outputs of one node, 0 included */
 #define WR_PARTITIONS_MAX 4096 /* of one topic or source: Kafka's advice for one broker */
 #define WR_HEADERS_MAX 1024 /* of one record */
-#define WR_STATE_KEY_BYTES_MAX 65536 /* key + slot of state, key + name of a timer: index keys */
+#define WR_STATE_KEY_BYTES_MAX WR_RECORD_BYTES_MAX /* key + slot, key + timer name */
 #define WR_DEPTH_MAX WR_NODES_MAX
 #define WR_FAILURES_MAX 5 /* counted failures of one origin before the run stops */
 #define WR_POLL_RECORDS_MAX 1024 /* records of one poll: bounds latency between seals */

@@ -1,0 +1,393 @@
+/* instance.c: what the operator thread does with an open instance: poll, one unit, seal, undo,
+ * drop.
+ *
+ * Records stay in `feeds` until the epoch that read them is sealed: undoing the filling epoch
+ * starts again at the first feed. A sealed epoch is never replayed, so its feeds go back to the
+ * pool; the one at hand, half dispatched, begins the next epoch.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "engine/instance.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "txn/base/assert.h"
+
+enum { RETRY_FIRST_MS = 50, RETRY_LAST_MS = 2000 };
+
+/* ---- Poll ------------------------------------------------------------------------------------ */
+
+static struct wr_polled *polled_take(struct wr_instance *instance)
+{
+    struct wr_polled *polled = instance->polled_free;
+    if (polled) {
+        instance->polled_free = polled->free_next;
+        wr_arena_reset(&polled->arena);
+        polled->count = 0;
+        return polled;
+    }
+    polled = calloc(1, sizeof *polled);
+    if (polled) {
+        wr_arena_init(&polled->arena, (size_t)2 * WR_POLL_BYTES_MAX);
+    }
+    return polled;
+}
+
+static void polled_give(struct wr_instance *instance, struct wr_polled *polled)
+{
+    polled->free_next = instance->polled_free;
+    instance->polled_free = polled;
+}
+
+static bool feeds_reserve(struct wr_instance *instance)
+{
+    if (instance->feed_count < instance->feed_capacity) {
+        return true;
+    }
+    size_t capacity = instance->feed_capacity ? instance->feed_capacity * 2 : 16;
+    struct wr_feed *feeds = realloc(instance->feeds, capacity * sizeof *feeds);
+    if (!feeds) {
+        return false;
+    }
+    instance->feeds = feeds;
+    instance->feed_capacity = capacity;
+    return true;
+}
+
+bool wr_instance_queued(const struct wr_instance *instance)
+{
+    return instance->feed_at < instance->feed_count;
+}
+
+static weir_status poll_part(struct wr_instance *instance, size_t index,
+                             enum wr_source_more *more_out, bool *got_out, struct wr_error *error)
+{
+    struct wr_part *part = &instance->parts[index];
+    struct wr_polled *polled = polled_take(instance);
+    if (!polled || !feeds_reserve(instance)) {
+        return wr_fail_memory(error);
+    }
+    weir_status status = part->source->ops->poll(part->source, part->at, polled, more_out, error);
+    *got_out = status == WEIR_OK && polled->count > 0;
+    if (!*got_out) {
+        polled_give(instance, polled);
+        return status;
+    }
+    if (!wr_instance_queued(instance)) {
+        instance->cursor = 0;
+    }
+    instance->feeds[instance->feed_count++] = (struct wr_feed){polled, index, 0};
+    instance->polled_bytes += wr_arena_bytes(&polled->arena);
+    wr_time_part_active(instance, index);
+    return WEIR_OK;
+}
+
+weir_status wr_instance_poll(struct wr_instance *instance, enum wr_source_more *more_out,
+                             struct wr_error *error)
+{
+    wr_assert(!wr_instance_queued(instance));
+    bool waiting = false;
+    for (size_t i = 0; i < instance->part_count; i++) {
+        size_t index = (instance->poll_at + i) % instance->part_count;
+        if (instance->parts[index].ended) {
+            continue;
+        }
+        enum wr_source_more more = WR_SOURCE_WAIT;
+        bool got = false;
+        WR_TRY(poll_part(instance, index, &more, &got, error));
+        if (got) {
+            instance->poll_at = index + 1;
+            *more_out = WR_SOURCE_MORE;
+            return WEIR_OK;
+        }
+        if (more == WR_SOURCE_ENDED) {
+            instance->parts[index].ended = true;
+            wr_time_part_ended(instance, index);
+        } else {
+            waiting = true;
+        }
+    }
+    *more_out = waiting ? WR_SOURCE_WAIT : WR_SOURCE_ENDED;
+    return WEIR_OK;
+}
+
+int64_t wr_instance_lag(struct wr_instance *instance)
+{
+    int64_t all = 0;
+    for (size_t i = 0; i < instance->part_count; i++) {
+        const struct wr_part *part = &instance->parts[i];
+        int64_t lag = part->source->ops->lag(part->source, part->at);
+        if (lag < 0) {
+            return -1;
+        }
+        all += lag;
+    }
+    for (size_t i = instance->feed_at; i < instance->feed_count; i++) {
+        all += (int64_t)instance->feeds[i].polled->count;
+    }
+    return wr_instance_queued(instance) ? all - (int64_t)instance->cursor : all;
+}
+
+/* ---- Undo ------------------------------------------------------------------------------------ */
+
+static uint64_t origin_hash(const struct wr_origin *origin)
+{
+    if (origin->part != SIZE_MAX) {
+        return wr_hash(origin->part, wr_bytes(&origin->offset, sizeof origin->offset),
+                       (weir_bytes){NULL, 0});
+    }
+    uint64_t node = origin->node ? origin->node->id : 0;
+    return wr_hash(wr_hash(node ^ (uint64_t)1 << 40, origin->key, origin->name),
+                   wr_bytes(&origin->time_ms, sizeof origin->time_ms), (weir_bytes){NULL, 0});
+}
+
+/* Failures of this origin so far, this one with it. */
+static int count_failure(struct wr_instance *instance)
+{
+    uint64_t origin = origin_hash(&instance->origin);
+    for (size_t i = 0; i < WR_FAILURES_KEPT; i++) {
+        if (instance->failures[i].count > 0 && instance->failures[i].origin == origin) {
+            return ++instance->failures[i].count;
+        }
+    }
+    instance->failures[instance->failure_at] = (struct wr_failures){origin, 1};
+    instance->failure_at = (instance->failure_at + 1) % WR_FAILURES_KEPT;
+    return 1;
+}
+
+static void describe_origin(const struct wr_instance *instance, char *text, size_t size)
+{
+    const struct wr_origin *origin = &instance->origin;
+    if (origin->part != SIZE_MAX) {
+        const struct wr_part *part = &instance->parts[origin->part];
+        snprintf(text, size, "source `%s`, partition %.300s, offset %" PRId64, part->node->name,
+                 part->at->part, origin->offset);
+    } else if (origin->node) {
+        int shown = origin->key.size < 80 ? (int)origin->key.size : 80;
+        snprintf(text, size, "node `%s`, timer of key `%.*s` at %" PRId64, origin->node->name,
+                 shown, origin->key.data ? (const char *)origin->key.data : "", origin->time_ms);
+    } else {
+        snprintf(text, size, "between records");
+    }
+}
+
+weir_status wr_instance_undo(struct wr_instance *instance, struct wr_error *error)
+{
+    WR_FAULT(&instance->env->fault, undo_before_replay, error);
+    wr_epoch_undo(instance->filling);
+    WR_TRY(wr_state_fill(&instance->state, instance->filling, instance->state.sealed, error));
+    wr_time_restore(instance);
+    for (size_t i = 0; i < instance->part_count; i++) {
+        instance->parts[i].next = instance->parts[i].sealed_next;
+    }
+    instance->feed_at = 0;
+    instance->cursor = instance->feed_count ? instance->feeds[0].begin : 0;
+    instance->epoch_out = 0;
+    instance->epoch_late = 0;
+    instance->units = 0;
+    return WEIR_OK;
+}
+
+/* A unit failed: undo and replay, or stop. */
+static weir_status handle_failure(struct wr_instance *instance, struct wr_error *error)
+{
+    struct wr_error failure = instance->failure;
+    wr_error_clear(&instance->failure);
+    if (failure.status == WEIR_RETRY) {
+        int64_t wait = instance->retry_wait_ms ? instance->retry_wait_ms * 2 : RETRY_FIRST_MS;
+        instance->retry_wait_ms = wait < RETRY_LAST_MS ? wait : RETRY_LAST_MS;
+        instance->retry_now = true;
+        wr_log(instance->env, WR_LOG_DEBUG, "again in %" PRId64 " ms: %s", instance->retry_wait_ms,
+               failure.text);
+        return wr_instance_undo(instance, error);
+    }
+    int count = failure.status == WEIR_ABORT ? count_failure(instance) : 0;
+    if (failure.status == WEIR_ABORT && count < WR_FAILURES_MAX) {
+        return wr_instance_undo(instance, error);
+    }
+    char origin[WR_ERROR_TEXT_MAX / 2];
+    describe_origin(instance, origin, sizeof origin);
+    if (count > 0) {
+        return wr_fail(error, WEIR_FATAL, failure.exit_code,
+                       "%s failed %d times: %s; mend the record or the job and start again, "
+                       "nothing decided is lost",
+                       origin, count, failure.text);
+    }
+    return wr_fail_native(error, WEIR_FATAL, failure.exit_code, failure.native, "%s: %s", origin,
+                          failure.text);
+}
+
+/* ---- Unit ------------------------------------------------------------------------------------ */
+
+static void dispatch_next(struct wr_instance *instance)
+{
+    const struct wr_feed *feed = &instance->feeds[instance->feed_at];
+    const struct wr_polled *polled = feed->polled;
+    size_t at = instance->cursor;
+    wr_dispatch_record(instance, feed->part, &polled->records[at], polled->offsets[at],
+                       polled->rejects ? polled->rejects[at] : NULL);
+    if (instance->failure.status != WEIR_OK) {
+        return;
+    }
+    instance->parts[feed->part].next = polled->nexts[at];
+    instance->filling->records_in++;
+    if (++instance->cursor == polled->count) {
+        instance->feed_at++;
+        instance->cursor =
+            wr_instance_queued(instance) ? instance->feeds[instance->feed_at].begin : 0;
+    }
+}
+
+weir_status wr_instance_unit(struct wr_instance *instance, bool *did_out, struct wr_error *error)
+{
+    *did_out = false;
+    wr_arena_reset(&instance->call);
+    struct wr_node *node = NULL;
+    struct wr_pending timer;
+    bool due = false;
+    instance->origin = (struct wr_origin){.part = SIZE_MAX, .offset = -1};
+    weir_status status = wr_time_next(instance, &node, &timer, &due, &instance->failure);
+    if (status == WEIR_OK && due) {
+        wr_dispatch_timer(instance, node, &timer);
+    } else if (status == WEIR_OK && wr_instance_queued(instance)) {
+        dispatch_next(instance);
+    } else if (status == WEIR_OK) {
+        return WEIR_OK;
+    }
+    *did_out = true;
+    if (instance->failure.status != WEIR_OK) {
+        return handle_failure(instance, error);
+    }
+    instance->epoch_out += instance->unit_out;
+    instance->epoch_late += instance->unit_late;
+    wr_state_trim(&instance->state);
+    if (instance->units++ == 0) {
+        instance->retry_wait_ms = 0;
+        WR_FAULT(&instance->env->fault, fill_first_unit, error);
+    }
+    return WEIR_OK;
+}
+
+bool wr_instance_full(const struct wr_instance *instance)
+{
+    int64_t records = instance->options->epoch_records;
+    return instance->units >= (records > 0 ? records : WR_EPOCH_RECORDS_DEFAULT) ||
+           wr_epoch_bytes(instance->filling) + instance->polled_bytes >= WR_EPOCH_BYTES_MAX;
+}
+
+bool wr_instance_has_work(const struct wr_instance *instance)
+{
+    return instance->units > 0;
+}
+
+/* ---- Seal, decide, drop ---------------------------------------------------------------------- */
+
+static weir_status seal_positions(struct wr_instance *instance, struct wr_error *error)
+{
+    struct wr_epoch *epoch = instance->filling;
+    for (size_t i = 0; i < instance->part_count; i++) {
+        struct wr_part *part = &instance->parts[i];
+        struct wr_time_part time = wr_time_of_part(instance, i);
+        if (part->defined && part->next == part->sealed_next &&
+            time.watermark_ms == part->sealed_time.watermark_ms &&
+            time.idle == part->sealed_time.idle) {
+            continue;
+        }
+        if (!epoch->positions) {
+            epoch->positions =
+                wr_arena_alloc(&epoch->arena, instance->part_count * sizeof *epoch->positions);
+            if (!epoch->positions) {
+                return wr_fail_memory(error);
+            }
+        }
+        epoch->positions[epoch->position_count++] = (struct wr_position){
+            part->node->name,  part->at->part, part->next,
+            time.watermark_ms, time.idle,      part->at->identity ? part->at->identity : ""};
+        part->sealed_next = part->next;
+        part->sealed_time = time;
+        part->defined = true;
+    }
+    return WEIR_OK;
+}
+
+/* Gives back what was dispatched; the feed at hand starts at the cursor. */
+static void release_feeds(struct wr_instance *instance)
+{
+    for (size_t i = 0; i < instance->feed_at; i++) {
+        polled_give(instance, instance->feeds[i].polled);
+    }
+    instance->feed_count -= instance->feed_at;
+    memmove(instance->feeds, instance->feeds + instance->feed_at,
+            instance->feed_count * sizeof *instance->feeds);
+    instance->feed_at = 0;
+    instance->polled_bytes = 0;
+    for (size_t i = 0; i < instance->feed_count; i++) {
+        instance->polled_bytes += wr_arena_bytes(&instance->feeds[i].polled->arena);
+    }
+    if (instance->feed_count) {
+        instance->feeds[0].begin = instance->cursor;
+    }
+}
+
+static void count(_Atomic int64_t *counter, int64_t more)
+{
+    atomic_fetch_add_explicit(counter, more, memory_order_relaxed);
+}
+
+weir_status wr_instance_seal(struct wr_instance *instance, struct wr_error *error)
+{
+    wr_assert_that(atomic_load(&instance->handed), ==, WR_HANDED_NONE);
+    struct wr_epoch *epoch = instance->filling;
+    WR_TRY(seal_positions(instance, error));
+    WR_TRY(wr_time_seal(instance, error));
+    WR_FAULT(&instance->env->fault, fill_before_seal, error);
+    wr_epoch_seal(epoch);
+    WR_FAULT(&instance->env->fault, fill_after_seal, error);
+    wr_reader_end(instance->reader);
+    count(&instance->metrics.records_in, epoch->records_in);
+    count(&instance->metrics.records_out, instance->epoch_out);
+    count(&instance->metrics.late, instance->epoch_late);
+    count(&instance->metrics.rejects, (int64_t)epoch->reject_count);
+    instance->filling = instance->other;
+    instance->other = epoch;
+    wr_epoch_begin(instance->filling, epoch->number + 1);
+    WR_TRY(wr_state_fill(&instance->state, instance->filling, epoch, error));
+    wr_time_save(instance);
+    release_feeds(instance);
+    instance->epoch_out = 0;
+    instance->epoch_late = 0;
+    instance->units = 0;
+    instance->began_us = 0;
+    atomic_store_explicit(&instance->handed, WR_HANDED_SEALED, memory_order_release);
+    return WEIR_OK;
+}
+
+weir_status wr_instance_decide(struct wr_instance *instance, bool epoch,
+                               const struct wr_marker *markers, size_t marker_count,
+                               struct wr_error *error)
+{
+    struct wr_epoch *sealed = epoch ? instance->other : NULL;
+    int64_t from_us = instance->env->monotonic_us(instance->env);
+    WR_TRY(wr_delivery_decide(instance->options->delivery, instance->store, sealed, markers,
+                              marker_count, error));
+    if (sealed) {
+        wr_metrics_decided(&instance->metrics,
+                           instance->env->monotonic_us(instance->env) - from_us);
+        count(&instance->metrics.epochs, 1);
+        sealed->phase = WR_EPOCH_DECIDED;
+        atomic_store_explicit(&instance->handed, WR_HANDED_DECIDED, memory_order_release);
+    }
+    return WEIR_OK;
+}
+
+weir_status wr_instance_drop(struct wr_instance *instance, struct wr_error *error)
+{
+    wr_assert_that(atomic_load(&instance->handed), ==, WR_HANDED_DECIDED);
+    WR_FAULT(&instance->env->fault, drop_before, error);
+    wr_state_drop(&instance->state);
+    WR_FAULT(&instance->env->fault, drop_after, error);
+    atomic_store_explicit(&instance->handed, WR_HANDED_NONE, memory_order_relaxed);
+    return WEIR_OK;
+}

@@ -1,0 +1,255 @@
+/* instance.h: one running instance of a job, shared by time.c (watermarks and timers), dispatch.c
+ * (one unit through the graph), instance.c (open, poll, seal, undo, drop) and its two drivers:
+ * loop.c, with threads, and the test kit.
+ *
+ * Two epochs: one fills, one is sealed or decided. A unit is one record's dispatch or one timer's
+ * firing.
+ *
+ *   wr_instance_open ─▶ { wr_instance_poll ─▶ wr_instance_unit* ─▶ wr_instance_seal ─▶ (decide
+ * thread: wr_instance_decide) ─▶ wr_instance_drop }* ─▶ wr_instance_close
+ *
+ * Thread: operator, but for wr_instance_decide (decide thread) and what the opener does before the
+ * threads start.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef WR_INSTANCE_H
+#define WR_INSTANCE_H
+
+#include "engine/job.h"
+#include "engine/metrics.h"
+#include "engine/run.h"
+#include "engine/sources/source.h"
+#include "txn/base/slab.h"
+#include "txn/forward.h"
+#include "txn/state.h"
+
+/* ---- Time ------------------------------------------------------------------------------------ */
+
+struct wr_time_part { /* one source partition as one timing sees it */
+    int64_t watermark_ms; /* INT64_MIN: no record yet */
+    bool idle; /* no records for idle_ms */
+    bool ended; /* read to its end in a bounded run; not kept */
+};
+
+/* Makes watermarks: of a source, or of a weir_times node. */
+struct wr_timing {
+    struct wr_node *node; /* the weir_times node, or the source itself */
+    int64_t out_of_order_ms, idle_ms;
+    struct wr_time_part *parts; /* by global partition number */
+    bool *reaches; /* whether this partition's records come here */
+    int64_t lowest_ms; /* over the parts that hold something back; see time.c */
+    bool idle; /* none holds anything back */
+    size_t at_lowest; /* parts that have it: 0, look for it again */
+};
+
+/* A pending timer in memory: all of a node's timers before its horizon are. */
+struct wr_pending {
+    uint64_t hash;
+    weir_bytes key, name;
+    int64_t time_ms;
+    size_t place; /* in the heap */
+    uint32_t bytes;
+    bool clock;
+};
+
+struct wr_timer_heap {
+    struct wr_pending **items; /* binary heap by (time, key, name) */
+    size_t count, capacity;
+    bool all; /* no pending timer of this node and clock is outside the heap */
+    bool has_horizon; /* timers up to and with the horizon are in the heap */
+    struct wr_timer horizon;
+    struct wr_arena arena; /* of the horizon's bytes */
+};
+
+struct wr_node_time {
+    int64_t watermark_ms, stored_ms; /* stored: as of the last sealed epoch */
+    bool idle;
+    struct wr_timing *timing; /* SOURCE, TIMES */
+    struct wr_timer_heap event, clock;
+    struct wr_map pending; /* by (key, name) */
+};
+
+/* ---- Instance -------------------------------------------------------------------------------- */
+
+struct wr_part { /* a source partition; its place in the array is its global number */
+    struct wr_source *source;
+    struct wr_source_partition *at;
+    struct wr_node *node;
+    int64_t next; /* position after the last dispatched record */
+    int64_t sealed_next; /* as of the last sealed epoch */
+    struct wr_time_part sealed_time;
+    int64_t seen_us; /* when a poll last brought records */
+    bool ended, defined; /* defined: the store has a row */
+};
+
+struct wr_feed { /* polled records to dispatch, or dispatched in the filling epoch */
+    struct wr_polled *polled;
+    size_t part, begin;
+};
+
+struct wr_origin { /* of the unit at hand */
+    size_t part; /* global number, SIZE_MAX on timers */
+    int64_t offset;
+    const struct wr_node *node; /* timers */
+    weir_bytes key, name;
+    int64_t time_ms;
+};
+
+struct wr_failures { /* of one origin */
+    uint64_t origin;
+    int count;
+};
+enum { WR_FAILURES_KEPT = 64 };
+
+enum wr_handed { WR_HANDED_NONE, WR_HANDED_SEALED, WR_HANDED_DECIDED };
+
+struct wr_instance {
+    struct wr_env *env;
+    weir_job *job;
+    const struct wr_run_options *options;
+    struct wr_store *store;
+    struct wr_reader *reader; /* operator thread's */
+    struct wr_forwarder *forwarder;
+    struct wr_arena arena; /* the run's */
+    struct wr_metrics metrics;
+    struct wr_sink *sinks; /* by node->index */
+    struct wr_source **sources;
+    struct wr_part *parts;
+    size_t part_count, poll_at;
+    /* How a source is opened; the test kit sets its own. */
+    weir_status (*open_source)(struct wr_instance *instance, struct wr_node *node,
+                               struct wr_source **source_out, struct wr_error *error);
+    void *kit;
+
+    struct wr_epoch epochs[2];
+    struct wr_epoch *filling, *other; /* other: sealed, decided or empty */
+    _Atomic int handed; /* enum wr_handed, of `other` */
+    int64_t began_us; /* first unit of the filling epoch, 0: none yet */
+    struct wr_state state;
+    struct wr_feed *feeds;
+    size_t feed_count, feed_capacity, feed_at, cursor;
+    size_t polled_bytes;
+    struct wr_polled *polled_free;
+
+    struct wr_node_time *times; /* by node->order */
+    struct wr_timing *timings;
+    size_t timing_count;
+    struct wr_time_part *snapshot; /* of every timing's parts, at the start of the filling epoch */
+    int64_t *snapshot_ms;
+    bool *snapshot_idle;
+    size_t advance_at; /* node order from which due timers may wait; SIZE_MAX: none */
+    bool draining;
+    bool time_moved; /* a watermark may move or a timer be due */
+    int64_t clock_ms; /* the wall clock, as timers see it */
+    struct wr_slab slab; /* of pending timers */
+
+    struct wr_arena call; /* what a call allocates */
+    uint64_t unit;
+    unsigned unit_rejects;
+    size_t unit_bytes; /* of the write set when the unit began */
+    struct wr_origin origin;
+    struct wr_error failure; /* of the unit at hand: undo */
+    struct wr_failures failures[WR_FAILURES_KEPT];
+    size_t failure_at;
+    int64_t units; /* of the filling epoch */
+    int64_t retry_wait_ms;
+    bool retry_now; /* the driver waits retry_wait_ms, and clears this */
+    int64_t unit_out, unit_late; /* counted, added to the metrics when the epoch is sealed */
+    int64_t epoch_out, epoch_late;
+};
+
+weir_status wr_instance_open(struct wr_env *env, weir_job *job,
+                             const struct wr_run_options *options, struct wr_instance *instance,
+                             struct wr_error *error);
+/* Frees everything; decides nothing. Also after a failed open. */
+void wr_instance_close(struct wr_instance *instance);
+
+/* Polls the next partition that has something. *more_out: WR_SOURCE_MORE records were queued; WAIT:
+ * nothing now; ENDED: every input is read to its end. */
+weir_status wr_instance_poll(struct wr_instance *instance, enum wr_source_more *more_out,
+                             struct wr_error *error);
+/* Runs one unit: a due timer, else the next queued record. *did_out false: neither is there. When
+ * the unit fails, the filling epoch is undone: WEIR_RETRY after the wait in retry_wait_ms, WEIR_OK
+ * with *did_out true when it will be replayed at once, else the error that stops the run. */
+weir_status wr_instance_unit(struct wr_instance *instance, bool *did_out, struct wr_error *error);
+/* Whether records are queued, not yet dispatched. */
+bool wr_instance_queued(const struct wr_instance *instance);
+/* The filling epoch has reached a limit. */
+bool wr_instance_full(const struct wr_instance *instance);
+bool wr_instance_has_work(const struct wr_instance *instance); /* something to seal */
+/* Seals the filling epoch; `other` must be NONE. Then a new one fills. */
+weir_status wr_instance_seal(struct wr_instance *instance, struct wr_error *error);
+/* Throws the filling epoch away; its records are queued again. */
+weir_status wr_instance_undo(struct wr_instance *instance, struct wr_error *error);
+/* Makes `other` (when `epoch`) and the markers that wait durable. Thread: decide. */
+weir_status wr_instance_decide(struct wr_instance *instance, bool epoch,
+                               const struct wr_marker *markers, size_t marker_count,
+                               struct wr_error *error);
+/* `other` was decided: its values move to the cache. Between units. */
+weir_status wr_instance_drop(struct wr_instance *instance, struct wr_error *error);
+/* Moves the watermark to the end of time; the timers then fire as units. */
+void wr_instance_drain(struct wr_instance *instance);
+/* Between batches: idle partitions, timers that the clock makes due. */
+void wr_instance_tick(struct wr_instance *instance);
+/* Lag over all partitions, -1: not known. */
+int64_t wr_instance_lag(struct wr_instance *instance);
+/* Wall-clock milliseconds until the next clock timer or idle partition, INT64_MAX: none. */
+int64_t wr_instance_next_ms(struct wr_instance *instance);
+
+/* ---- time.c ---------------------------------------------------------------------------------- */
+
+weir_status wr_time_init(struct wr_instance *instance, const struct wr_catalog *catalog,
+                         struct wr_error *error);
+void wr_time_fini(struct wr_instance *instance);
+/* A record with this time came through a timing; counts it as late where it is. */
+void wr_time_seen(struct wr_instance *instance, struct wr_timing *timing, size_t part,
+                  int64_t time_ms);
+/* A partition brought records (idle ends), or was read to its end. */
+void wr_time_part_active(struct wr_instance *instance, size_t part);
+void wr_time_part_ended(struct wr_instance *instance, size_t part);
+/* Moves watermarks in graph order as far as no timer is due; the first due one otherwise. The timer
+ * is taken off memory and cancelled in the write set; its bytes live in the call arena. */
+weir_status wr_time_next(struct wr_instance *instance, struct wr_node **node_out,
+                         struct wr_pending *timer_out, bool *due_out, struct wr_error *error);
+/* Sets (or, with INT64_MAX, cancels) a timer. */
+weir_status wr_time_wake(struct wr_instance *instance, struct wr_node *node, weir_bytes key,
+                         weir_bytes name, bool clock, int64_t time_ms, struct wr_error *error);
+/* The epoch that fills starts here; its undoing comes back to here. */
+void wr_time_save(struct wr_instance *instance);
+void wr_time_restore(struct wr_instance *instance);
+/* Puts the watermarks that changed into the epoch about to be sealed. */
+weir_status wr_time_seal(struct wr_instance *instance, struct wr_error *error);
+int64_t wr_time_watermark(
+    const struct wr_instance *instance); /* lowest of the sinks', or of all nodes */
+/* A partition's watermark as its position keeps it. */
+struct wr_time_part wr_time_of_part(const struct wr_instance *instance, size_t part);
+int64_t wr_time_pending(const struct wr_instance *instance); /* timers in memory */
+
+/* ---- timers.c ----------------------------------------------------------------------------------
+ */
+
+/* The first pending timer of a node and clock, NULL: none. Reads the store when memory has none. */
+weir_status wr_timers_first(struct wr_instance *instance, struct wr_node *node, bool clock,
+                            struct wr_pending **first_out, struct wr_error *error);
+/* Sets, moves or (INT64_MAX) cancels a timer, in memory and in the write set. */
+weir_status wr_timers_set(struct wr_instance *instance, struct wr_node *node, weir_bytes key,
+                          weir_bytes name, bool clock, int64_t time_ms, struct wr_error *error);
+void wr_timers_forget(struct wr_instance *instance, struct wr_node *node);
+void wr_timers_fini(struct wr_instance *instance, struct wr_node *node);
+
+/* ---- dispatch.c, sink.c ---------------------------------------------------------------------- */
+
+/* Runs one record (a reject reason sends it to the dead letters) or one timer through the graph,
+ * depth first. A failure is left in instance->failure. */
+void wr_dispatch_record(struct wr_instance *instance, size_t part, const weir_record *record,
+                        int64_t offset, const char *reject);
+void wr_dispatch_timer(struct wr_instance *instance, struct wr_node *node,
+                       const struct wr_pending *timer);
+/* One dead letter of the unit at hand, as `node` got it. */
+void wr_dispatch_reject(struct wr_instance *instance, const struct wr_node *node, unsigned input,
+                        const weir_record *record, weir_bytes timer, const char *why);
+/* Puts a record into a sink's part of the write set. */
+void wr_sink_put(struct wr_instance *instance, const struct wr_node *node,
+                 const weir_record *record);
+
+#endif

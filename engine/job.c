@@ -1,0 +1,551 @@
+/* job.c: builds and checks the graph. See job.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "engine/job.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "txn/base/assert.h"
+
+/* ---- Settings -------------------------------------------------------------------------------- */
+
+static struct wr_setting *setting_find(struct wr_settings *settings, const char *name)
+{
+    for (size_t i = 0; settings && i < settings->count; i++) {
+        if (strcmp(settings->items[i].name, name) == 0) {
+            return &settings->items[i];
+        }
+    }
+    return NULL;
+}
+
+weir_status wr_settings_add(struct wr_settings *settings, const char *text, struct wr_error *error)
+{
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text) {
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE, "`%s`: expected NAME=VALUE", text);
+    }
+    if (settings->count == settings->capacity) {
+        size_t capacity = settings->capacity ? settings->capacity * 2 : 8;
+        struct wr_setting *items = realloc(settings->items, capacity * sizeof *items);
+        if (!items) {
+            return wr_fail_memory(error);
+        }
+        settings->items = items;
+        settings->capacity = capacity;
+    }
+    char *copy = strdup(text);
+    if (!copy) {
+        return wr_fail_memory(error);
+    }
+    copy[equals - text] = '\0';
+    struct wr_setting *old = setting_find(settings, copy);
+    if (old) {
+        free((char *)(uintptr_t)old->name);
+    } else {
+        old = &settings->items[settings->count++];
+    }
+    *old = (struct wr_setting){copy, copy + (equals - text) + 1, false};
+    return WEIR_OK;
+}
+
+void wr_settings_fini(struct wr_settings *settings)
+{
+    for (size_t i = 0; i < settings->count; i++) {
+        free((char *)(uintptr_t)settings->items[i].name);
+    }
+    free(settings->items);
+    *settings = (struct wr_settings){0};
+}
+
+/* ---- Building -------------------------------------------------------------------------------- */
+
+static weir_stream *broken(weir_job *job)
+{
+    return &job->broken;
+}
+
+static weir_stream *fail_memory(weir_job *job)
+{
+    (void)wr_fail_memory(&job->error);
+    return broken(job);
+}
+
+static struct wr_node *node_find(const weir_job *job, const char *name)
+{
+    for (struct wr_node *node = job->first; node; node = node->next) {
+        if (strcmp(node->name, name) == 0) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+/* A node with a checked name at the end of the job; NULL when the name is wrong or memory ran out.
+ */
+static struct wr_node *node_add(weir_job *job, enum wr_node_kind kind, const char *name)
+{
+    static const char *const what[] = {"source", "times node", "node", "sink"};
+    if (job->error.status != WEIR_OK) {
+        return NULL;
+    }
+    if (!name || !wr_name_is_valid(name)) {
+        (void)wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                      "a %s has the name `%.80s`; give it one of 1 to %d of A-Z a-z 0-9 _ . -",
+                      what[kind], name ? name : "", WR_NAME_BYTES_MAX);
+        return NULL;
+    }
+    if (node_find(job, name)) {
+        (void)wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                      "the name `%s` is given twice; give each source, node and sink its own",
+                      name);
+        return NULL;
+    }
+    if (job->node_count == WR_NODES_MAX) {
+        (void)wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE, "more than %d nodes", WR_NODES_MAX);
+        return NULL;
+    }
+    struct wr_node *node = wr_arena_zalloc(&job->arena, sizeof *node);
+    char *copy = wr_arena_string(&job->arena, name);
+    if (!node || !copy) {
+        (void)wr_fail_memory(&job->error);
+        return NULL;
+    }
+    *node = (struct wr_node){
+        .kind = kind, .name = copy, .job = job, .version = 1, .sequence = job->node_count++};
+    *job->end = node;
+    job->end = &node->next;
+    return node;
+}
+
+static weir_stream *stream_of(struct wr_node *node, unsigned side)
+{
+    weir_stream *stream = wr_arena_alloc(&node->job->arena, sizeof *stream);
+    if (!stream) {
+        return fail_memory(node->job);
+    }
+    *stream = (weir_stream){node, side, node->job};
+    return stream;
+}
+
+/* False: the stream is no stream; the mistake is recorded where there is a job to record it in. */
+static bool usable(weir_stream *in)
+{
+    return in && in->job->error.status == WEIR_OK && in != &in->job->broken;
+}
+
+static bool connect(weir_stream *in, struct wr_node *to)
+{
+    weir_job *job = to->job;
+    if (in->job != job) {
+        (void)wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                      "node `%s` reads a stream of another job", to->name);
+        return false;
+    }
+    if (to->input_count == WR_INPUTS_MAX) {
+        (void)wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE, "node `%s` has more than %d inputs",
+                      to->name, WR_INPUTS_MAX);
+        return false;
+    }
+    if (to->input_count == to->input_capacity) {
+        size_t capacity = to->input_capacity ? to->input_capacity * 2 : 2;
+        struct wr_stream_link *links = wr_arena_alloc(&job->arena, capacity * sizeof *links);
+        if (!links) {
+            (void)wr_fail_memory(&job->error);
+            return false;
+        }
+        if (to->input_count) {
+            memcpy(links, to->inputs, to->input_count * sizeof *links);
+        }
+        to->inputs = links;
+        to->input_capacity = capacity;
+    }
+    struct wr_edge *edge = wr_arena_alloc(&job->arena, sizeof *edge);
+    if (!edge) {
+        (void)wr_fail_memory(&job->error);
+        return false;
+    }
+    *edge = (struct wr_edge){to, (unsigned)to->input_count, NULL};
+    struct wr_edge **end = &in->node->out[in->side];
+    while (*end) {
+        end = &(*end)->next;
+    }
+    *end = edge;
+    to->inputs[to->input_count++] = (struct wr_stream_link){in->node, in->side};
+    return true;
+}
+
+void weir_name(weir_job *job, const char *name)
+{
+    if (!name || !wr_name_is_valid(name)) {
+        (void)wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                      "weir_name: `%.80s` is no name; use 1 to %d of A-Z a-z 0-9 _ . -",
+                      name ? name : "", WR_NAME_BYTES_MAX);
+        return;
+    }
+    strncpy(job->name, name, WR_NAME_BYTES_MAX);
+}
+
+/* Takes the URI from -i or -o, else the job's default, and parses it. */
+static void take_uri(struct wr_node *node, struct wr_settings *settings, const char *uri)
+{
+    weir_job *job = node->job;
+    bool is_source = node->kind == WR_NODE_SOURCE;
+    struct wr_setting *setting = setting_find(settings, node->name);
+    if (setting) {
+        setting->used = true;
+        uri = setting->value;
+    } else if (job->kit && (is_source || !uri || strncmp(uri, "table:", 6) != 0)) {
+        char text[WR_NAME_BYTES_MAX + 8] = "log:";
+        strncat(text, node->name, WR_NAME_BYTES_MAX);
+        char *copy = wr_arena_string(&job->arena, text);
+        if (!copy) {
+            (void)wr_fail_memory(&job->error);
+        } else if (is_source) {
+            node->endpoint = (struct wr_endpoint){.uri = copy, .path = copy};
+        } else {
+            (void)wr_endpoint_parse(copy, false, &job->arena, &node->endpoint, &job->error);
+        }
+        return;
+    }
+    node->default_uri = uri;
+    if (!uri) {
+        (void)wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                      "%s `%s` has no URI; give one with %s %s=URI", is_source ? "source" : "sink",
+                      node->name, is_source ? "-i" : "-o", node->name);
+        return;
+    }
+    struct wr_error reason = {.status = WEIR_OK};
+    if (wr_endpoint_parse(uri, is_source, &job->arena, &node->endpoint, &reason) != WEIR_OK) {
+        (void)wr_fail(&job->error, reason.status, reason.exit_code, "%s `%s`: %.900s",
+                      is_source ? "source" : "sink", node->name, reason.text);
+    }
+}
+
+weir_stream *weir_from(weir_job *job, const char *name, const char *uri)
+{
+    struct wr_node *node = node_add(job, WR_NODE_SOURCE, name);
+    if (!node) {
+        return broken(job);
+    }
+    node->index = job->source_count++;
+    take_uri(node, job->inputs, uri);
+    return stream_of(node, 0);
+}
+
+weir_stream *weir_times(weir_stream *in, const char *name, weir_time_fn fn, void *arg,
+                        int64_t out_of_order_ms, int64_t idle_ms)
+{
+    if (!usable(in)) {
+        return in;
+    }
+    struct wr_node *node = node_add(in->job, WR_NODE_TIMES, name);
+    if (!node || !connect(in, node)) {
+        return broken(in->job);
+    }
+    if (!fn || out_of_order_ms < 0 || idle_ms < 0) {
+        (void)wr_fail(&in->job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                      "weir_times `%s` needs a function and times that are not negative", name);
+    }
+    node->time_fn = fn;
+    node->arg = arg;
+    node->out_of_order_ms = out_of_order_ms;
+    node->idle_ms = idle_ms;
+    return stream_of(node, 0);
+}
+
+weir_stream *weir_through(weir_stream *in, const char *name, weir_fn fn, void *arg)
+{
+    if (!usable(in)) {
+        return in;
+    }
+    struct wr_node *node = node_add(in->job, WR_NODE_THROUGH, name);
+    if (!node || !connect(in, node)) {
+        return broken(in->job);
+    }
+    if (!fn) {
+        (void)wr_fail(&in->job->error, WEIR_MISUSE, WR_EXIT_USAGE, "node `%s` has no function",
+                      name);
+    }
+    node->fn = fn;
+    node->arg = arg;
+    return stream_of(node, 0);
+}
+
+unsigned weir_with(weir_stream *node, weir_stream *in)
+{
+    if (!usable(node) || !usable(in)) {
+        return 0;
+    }
+    if (node->node->kind != WR_NODE_THROUGH) {
+        (void)wr_fail(&node->job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                      "weir_with: `%s` is no weir_through node; only these take more inputs",
+                      node->node->name);
+        return 0;
+    }
+    return connect(in, node->node) ? (unsigned)(node->node->input_count - 1) : 0;
+}
+
+weir_stream *weir_side(weir_stream *node, unsigned side)
+{
+    if (!usable(node)) {
+        return node;
+    }
+    if (side >= WR_SIDES_MAX || node->node->kind != WR_NODE_THROUGH) {
+        (void)wr_fail(&node->job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                      "weir_side: `%s` has no side %u; weir_through nodes have 0 to %d",
+                      node->node->name, side, WR_SIDES_MAX - 1);
+        return broken(node->job);
+    }
+    return stream_of(node->node, side);
+}
+
+void weir_into(weir_stream *in, const char *name, const char *uri)
+{
+    if (!usable(in)) {
+        return;
+    }
+    struct wr_node *node = node_add(in->job, WR_NODE_SINK, name);
+    if (!node || !connect(in, node)) {
+        return;
+    }
+    node->index = in->job->sink_count++;
+    take_uri(node, in->job->outputs, uri);
+}
+
+void weir_state(weir_stream *node, unsigned version, weir_upgrade_fn fn, void *arg)
+{
+    if (!usable(node)) {
+        return;
+    }
+    if (node->node->kind != WR_NODE_THROUGH || version == 0) {
+        (void)wr_fail(&node->job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                      "weir_state: `%s` needs to be a weir_through node, its version 1 or more",
+                      node->node->name);
+        return;
+    }
+    node->node->version = version;
+    node->node->upgrade = fn;
+    node->node->upgrade_arg = arg;
+}
+
+const char *weir_option(weir_job *job, const char *name, const char *fallback)
+{
+    struct wr_setting *setting = setting_find(job->defines, name);
+    struct wr_asked *asked = wr_arena_zalloc(&job->arena, sizeof *asked);
+    if (asked) {
+        asked->name = wr_arena_string(&job->arena, name);
+        asked->value = setting ? setting->value : fallback;
+    }
+    if (!asked || !asked->name) {
+        (void)wr_fail_memory(&job->error);
+        return fallback;
+    }
+    asked->next = job->asked;
+    job->asked = asked;
+    if (setting) {
+        setting->used = true;
+    }
+    return asked->value;
+}
+
+/* A job that runs out of memory while it is defined is refused afterwards; until then it needs
+ * somewhere to write. The last resort is the process's end, with the code that says: try again. */
+void *weir_alloc(weir_job *job, size_t size)
+{
+    void *memory = wr_arena_zalloc(&job->arena, size);
+    if (!memory) {
+        wr_error_clear(&job->error);
+        (void)wr_fail_memory(&job->error);
+        exit(WR_EXIT_AGAIN);
+    }
+    return memory;
+}
+
+/* ---- Checking -------------------------------------------------------------------------------- */
+
+/* Inputs before outputs, otherwise by definition: Kahn's algorithm (CACM 1962). */
+static weir_status sort_nodes(weir_job *job)
+{
+    job->nodes = wr_arena_alloc(&job->arena, (job->node_count + 1) * sizeof(struct wr_node *));
+    size_t *waiting = wr_arena_zalloc(&job->arena, (job->node_count + 1) * sizeof *waiting);
+    bool *placed = wr_arena_zalloc(&job->arena, job->node_count + 1);
+    if (!job->nodes || !waiting || !placed) {
+        return wr_fail_memory(&job->error);
+    }
+    for (struct wr_node *node = job->first; node; node = node->next) {
+        waiting[node->sequence] = node->input_count;
+    }
+    for (size_t count = 0; count < job->node_count; count++) {
+        struct wr_node *node = job->first;
+        while (node && (placed[node->sequence] || waiting[node->sequence] > 0)) {
+            node = node->next;
+        }
+        if (!node) {
+            for (node = job->first; placed[node->sequence]; node = node->next) {
+            }
+            return wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                           "the graph has a cycle through node `%s`; a stream may not feed itself",
+                           node->name);
+        }
+        placed[node->sequence] = true;
+        node->order = count;
+        job->nodes[count] = node;
+        for (unsigned side = 0; side < WR_SIDES_MAX; side++) {
+            for (struct wr_edge *edge = node->out[side]; edge; edge = edge->next) {
+                waiting[edge->to->sequence]--;
+            }
+        }
+    }
+    return WEIR_OK;
+}
+
+static weir_status check_used(weir_job *job, const struct wr_settings *settings, const char *option,
+                              const char *what, const char *const *known)
+{
+    for (size_t i = 0; settings && i < settings->count; i++) {
+        if (settings->items[i].used) {
+            continue;
+        }
+        const char *name = settings->items[i].name, *nearest = wr_nearest(name, known);
+        if (nearest) {
+            return wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                           "%s %s: job `%s` has no %s of this name; did you mean `%s`?", option,
+                           name, job->name, what, nearest);
+        }
+        return wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "%s %s: job `%s` has no %s of this name (`--check` lists them)", option,
+                       name, job->name, what);
+    }
+    return WEIR_OK;
+}
+
+static weir_status check_settings(weir_job *job)
+{
+    size_t asked = 0;
+    for (const struct wr_asked *at = job->asked; at; at = at->next) {
+        asked++;
+    }
+    const char **known = wr_arena_alloc(&job->arena, (job->node_count + asked + 1) * sizeof *known);
+    if (!known) {
+        return wr_fail_memory(&job->error);
+    }
+    for (int kind = WR_NODE_SOURCE; kind <= WR_NODE_SINK; kind += WR_NODE_SINK) {
+        size_t count = 0;
+        for (const struct wr_node *node = job->first; node; node = node->next) {
+            if ((int)node->kind == kind) {
+                known[count++] = node->name;
+            }
+        }
+        known[count] = NULL;
+        bool sources = kind == WR_NODE_SOURCE;
+        WR_TRY(check_used(job, sources ? job->inputs : job->outputs, sources ? "-i" : "-o",
+                          sources ? "source" : "sink", known));
+    }
+    size_t count = 0;
+    for (const struct wr_asked *at = job->asked; at; at = at->next) {
+        known[count++] = at->name;
+    }
+    known[count] = NULL;
+    return check_used(job, job->defines, "-D", "option", known);
+}
+
+weir_status wr_job_open(const struct wr_job_options *options, void (*define)(weir_job *),
+                        weir_job *job, struct wr_error *error)
+{
+    *job = (weir_job){.inputs = options->inputs,
+                      .outputs = options->outputs,
+                      .defines = options->defines,
+                      .kit = options->kit};
+    wr_arena_init(&job->arena, 0);
+    job->end = &job->first;
+    job->broken = (weir_stream){NULL, 0, job};
+    weir_name(job, options->name);
+    define(job);
+    if (job->error.status == WEIR_OK && job->source_count == 0) {
+        (void)wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                      "job `%s` has no source; add one with weir_from", job->name);
+    }
+    if (job->error.status == WEIR_OK) {
+        (void)sort_nodes(job);
+    }
+    if (job->error.status == WEIR_OK) {
+        (void)check_settings(job);
+    }
+    if (job->error.status != WEIR_OK) {
+        *error = job->error;
+    }
+    return job->error.status;
+}
+
+void wr_job_close(weir_job *job)
+{
+    wr_arena_fini(&job->arena);
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+static bool put(struct wr_buffer *buffer, const char *text)
+{
+    size_t size = strlen(text);
+    unsigned char *at = wr_buffer_extend(buffer, size);
+    if (at) {
+        memcpy(at, text, size);
+    }
+    return at != NULL;
+}
+
+static bool put_string(struct wr_buffer *buffer, const char *text)
+{
+    bool fine = put(buffer, "\"");
+    for (; fine && *text; text++) {
+        static const char hex[] = "0123456789abcdef";
+        unsigned char byte = (unsigned char)*text;
+        char escaped[8] = {(char)byte};
+        if (byte == '"' || byte == '\\') {
+            memcpy(escaped, (char[]){'\\', (char)byte, 0}, 3);
+        } else if (byte < 0x20) {
+            memcpy(escaped, (char[]){'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15], 0}, 7);
+        }
+        fine = put(buffer, escaped);
+    }
+    return fine && put(buffer, "\"");
+}
+
+static bool put_node(struct wr_buffer *buffer, const struct wr_node *node)
+{
+    static const char *const kinds[] = {"source", "times", "through", "sink"};
+    bool fine = put(buffer, node->order ? ",{\"name\":" : "{\"name\":") &&
+                put_string(buffer, node->name) && put(buffer, ",\"kind\":\"") &&
+                put(buffer, kinds[node->kind]) && put(buffer, "\",\"inputs\":[");
+    for (size_t i = 0; fine && i < node->input_count; i++) {
+        char side[16] = {(char)('0' + node->inputs[i].side / 10),
+                         (char)('0' + node->inputs[i].side % 10)};
+        fine = put(buffer, i ? ",{\"from\":" : "{\"from\":") &&
+               put_string(buffer, node->inputs[i].from->name) && put(buffer, ",\"side\":") &&
+               put(buffer, side + (side[0] == '0')) && put(buffer, "}");
+    }
+    fine = fine && put(buffer, "]");
+    if (fine && node->endpoint.uri) {
+        fine = put(buffer, ",\"uri\":") && put_string(buffer, node->endpoint.uri);
+    }
+    return fine && put(buffer, "}");
+}
+
+const char *wr_job_json(weir_job *job)
+{
+    struct wr_buffer buffer = {NULL, 0, 0};
+    bool fine = put(&buffer, "{\"nodes\":[");
+    for (size_t i = 0; fine && i < job->node_count; i++) {
+        fine = put_node(&buffer, job->nodes[i]);
+    }
+    fine = fine && put(&buffer, "]}") && wr_buffer_extend(&buffer, 1);
+    char *copy = NULL;
+    if (fine) {
+        buffer.data[buffer.size - 1] = '\0';
+        copy = wr_arena_string(&job->arena, (const char *)buffer.data);
+    }
+    wr_buffer_fini(&buffer);
+    return copy;
+}

@@ -1,0 +1,489 @@
+/* time.c: watermarks. A timing (of each source, and of each weir_times node) keeps a watermark for
+ * each partition; the lowest of those that hold something back is what its successors see. Nodes
+ * advance in graph order: a node fires its due timers by (time, key, name), and only then does its
+ * own watermark move and its successors see it.
+ *
+ * The rules for idle inputs are Flink's (FLIP-27's watermark multiplexer): an idle or ended
+ * partition holds nothing back; when all are idle, the highest counts. A node's own watermark never
+ * falls.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "engine/instance.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "txn/base/assert.h"
+
+/* ---- Set-up ---------------------------------------------------------------------------------- */
+
+/* A source whose only consumer is a weir_times node is timed by that: nobody sees its own time. */
+static struct wr_node *timed_by(struct wr_node *node)
+{
+    const struct wr_edge *edge = node->out[0];
+    if (node->kind == WR_NODE_SOURCE && edge && !edge->next && edge->to->kind == WR_NODE_TIMES) {
+        return edge->to;
+    }
+    return node;
+}
+
+static void mark_reached(struct wr_instance *instance, bool *reached, const struct wr_node *node)
+{
+    reached[node->order] = true;
+    for (size_t i = node->order; i < instance->job->node_count; i++) {
+        const struct wr_node *at = instance->job->nodes[i];
+        for (size_t j = 0; j < at->input_count; j++) {
+            reached[at->order] = reached[at->order] || reached[at->inputs[j].from->order];
+        }
+    }
+}
+
+static weir_status timing_init(struct wr_instance *instance, struct wr_timing *timing,
+                               struct wr_node *node, bool *reached, struct wr_error *error)
+{
+    size_t parts = instance->part_count ? instance->part_count : 1;
+    timing->node = node;
+    timing->out_of_order_ms = node->out_of_order_ms;
+    timing->idle_ms = node->idle_ms;
+    timing->parts = wr_arena_zalloc(&instance->arena, parts * sizeof *timing->parts);
+    timing->reaches = wr_arena_zalloc(&instance->arena, parts);
+    if (!timing->parts || !timing->reaches) {
+        return wr_fail_memory(error);
+    }
+    for (size_t i = 0; i < instance->part_count; i++) {
+        memset(reached, 0, instance->job->node_count);
+        mark_reached(instance, reached, instance->parts[i].node);
+        timing->reaches[i] = reached[node->order];
+        timing->parts[i].watermark_ms = INT64_MIN;
+    }
+    return WEIR_OK;
+}
+
+static struct wr_timing *timing_of(struct wr_instance *instance, const struct wr_node *node)
+{
+    return instance->times[node->order].timing;
+}
+
+static void load_watermarks(struct wr_instance *instance, const struct wr_catalog *catalog)
+{
+    for (size_t i = 0; i < instance->part_count; i++) {
+        struct wr_part *part = &instance->parts[i];
+        struct wr_timing *timing = timing_of(instance, timed_by(part->node));
+        for (size_t j = 0; j < catalog->position_count; j++) {
+            const struct wr_position *stored = &catalog->positions[j];
+            if (strcmp(stored->source, part->node->name) == 0 &&
+                strcmp(stored->part, part->at->part) == 0) {
+                timing->parts[i].watermark_ms = stored->watermark_ms;
+                timing->parts[i].idle = stored->idle;
+            }
+        }
+        for (size_t j = 0; j < catalog->watermark_count; j++) {
+            const struct wr_watermark *stored = &catalog->watermarks[j];
+            for (size_t k = 0; k < instance->timing_count; k++) {
+                timing = &instance->timings[k];
+                if (timing->node->id == stored->node &&
+                    strcmp(stored->source, part->node->name) == 0 &&
+                    strcmp(stored->part, part->at->part) == 0) {
+                    timing->parts[i].watermark_ms = stored->watermark_ms;
+                    timing->parts[i].idle = stored->idle;
+                }
+            }
+        }
+    }
+    for (size_t i = 0; i < instance->job->node_count; i++) {
+        struct wr_node_time *time = &instance->times[i];
+        time->watermark_ms = INT64_MIN;
+        for (size_t j = 0; j < catalog->node_count; j++) {
+            if (catalog->nodes[j].id == instance->job->nodes[i]->id) {
+                time->watermark_ms = catalog->nodes[j].watermark_ms;
+            }
+        }
+        time->stored_ms = time->watermark_ms;
+    }
+}
+
+static void recombine(struct wr_instance *instance, struct wr_timing *timing)
+{
+    int64_t lowest = INT64_MAX, highest = INT64_MIN;
+    size_t at_lowest = 0;
+    bool any = false;
+    for (size_t i = 0; i < instance->part_count; i++) {
+        const struct wr_time_part *part = &timing->parts[i];
+        if (!timing->reaches[i]) {
+            continue;
+        }
+        highest = part->watermark_ms > highest ? part->watermark_ms : highest;
+        if (part->idle || part->ended) {
+            continue;
+        }
+        any = true;
+        if (part->watermark_ms < lowest) {
+            lowest = part->watermark_ms;
+            at_lowest = 0;
+        }
+        at_lowest += part->watermark_ms == lowest;
+    }
+    timing->idle = !any;
+    timing->lowest_ms = any ? lowest : highest;
+    timing->at_lowest = at_lowest;
+    instance->time_moved = true;
+}
+
+weir_status wr_time_init(struct wr_instance *instance, const struct wr_catalog *catalog,
+                         struct wr_error *error)
+{
+    weir_job *job = instance->job;
+    struct wr_arena *arena = &instance->arena;
+    instance->times = wr_arena_zalloc(arena, job->node_count * sizeof *instance->times);
+    instance->timings = wr_arena_zalloc(arena, job->node_count * sizeof *instance->timings);
+    bool *reached = wr_arena_alloc(arena, job->node_count);
+    if (!instance->times || !instance->timings || !reached) {
+        return wr_fail_memory(error);
+    }
+    for (size_t i = 0; i < job->node_count; i++) {
+        struct wr_node *node = job->nodes[i];
+        if (node->kind == WR_NODE_TIMES ||
+            (node->kind == WR_NODE_SOURCE && timed_by(node) == node)) {
+            struct wr_timing *timing = &instance->timings[instance->timing_count++];
+            WR_TRY(timing_init(instance, timing, node, reached, error));
+            instance->times[i].timing = timing;
+        }
+    }
+    load_watermarks(instance, catalog);
+    size_t all = instance->timing_count * instance->part_count + 1;
+    instance->snapshot = wr_arena_zalloc(arena, all * sizeof *instance->snapshot);
+    instance->snapshot_ms = wr_arena_zalloc(arena, job->node_count * sizeof(int64_t));
+    instance->snapshot_idle = wr_arena_zalloc(arena, job->node_count);
+    if (!instance->snapshot || !instance->snapshot_ms || !instance->snapshot_idle) {
+        return wr_fail_memory(error);
+    }
+    for (size_t i = 0; i < instance->timing_count; i++) {
+        recombine(instance, &instance->timings[i]);
+    }
+    instance->clock_ms = instance->env->wall_ms(instance->env);
+    return WEIR_OK;
+}
+
+void wr_time_fini(struct wr_instance *instance)
+{
+    for (size_t i = 0; instance->times && i < instance->job->node_count; i++) {
+        wr_timers_fini(instance, instance->job->nodes[i]);
+    }
+    wr_slab_fini(&instance->slab);
+}
+
+/* ---- What moves watermarks ------------------------------------------------------------------- */
+
+void wr_time_seen(struct wr_instance *instance, struct wr_timing *timing, size_t part_index,
+                  int64_t time_ms)
+{
+    if (time_ms < instance->times[timing->node->order].watermark_ms) {
+        instance->unit_late++;
+    }
+    struct wr_time_part *part = &timing->parts[part_index];
+    int64_t watermark_ms = time_ms < INT64_MIN + timing->out_of_order_ms
+                               ? INT64_MIN
+                               : time_ms - timing->out_of_order_ms;
+    if (watermark_ms <= part->watermark_ms) {
+        return;
+    }
+    if (watermark_ms == INT64_MAX) {
+        watermark_ms--; /* INT64_MAX is the end of time */
+    }
+    bool was_lowest = part->watermark_ms == timing->lowest_ms || timing->idle;
+    part->watermark_ms = watermark_ms;
+    if (was_lowest && (timing->at_lowest <= 1 || timing->idle)) {
+        recombine(instance, timing);
+    } else if (was_lowest) {
+        timing->at_lowest--;
+    }
+}
+
+void wr_time_part_active(struct wr_instance *instance, size_t part)
+{
+    instance->parts[part].seen_us = instance->env->monotonic_us(instance->env);
+    for (size_t i = 0; i < instance->timing_count; i++) {
+        struct wr_timing *timing = &instance->timings[i];
+        if (timing->reaches[part] && timing->parts[part].idle) {
+            timing->parts[part].idle = false;
+            recombine(instance, timing);
+        }
+    }
+}
+
+void wr_time_part_ended(struct wr_instance *instance, size_t part)
+{
+    for (size_t i = 0; i < instance->timing_count; i++) {
+        instance->timings[i].parts[part].ended = true;
+        recombine(instance, &instance->timings[i]);
+    }
+}
+
+void wr_instance_tick(struct wr_instance *instance)
+{
+    int64_t now_us = instance->env->monotonic_us(instance->env);
+    for (size_t i = 0; i < instance->timing_count; i++) {
+        struct wr_timing *timing = &instance->timings[i];
+        for (size_t j = 0; timing->idle_ms > 0 && j < instance->part_count; j++) {
+            struct wr_time_part *part = &timing->parts[j];
+            if (timing->reaches[j] && !part->idle && !part->ended &&
+                now_us - instance->parts[j].seen_us >= timing->idle_ms * 1000) {
+                part->idle = true;
+                recombine(instance, timing);
+            }
+        }
+    }
+    instance->clock_ms = instance->env->wall_ms(instance->env);
+    for (size_t i = 0; i < instance->job->node_count; i++) {
+        const struct wr_timer_heap *heap = &instance->times[i].clock;
+        if (heap->count ? heap->items[0]->time_ms <= instance->clock_ms : !heap->all) {
+            instance->time_moved = true;
+        }
+    }
+}
+
+int64_t wr_instance_next_ms(struct wr_instance *instance)
+{
+    int64_t next_ms = INT64_MAX;
+    int64_t now_ms = instance->env->wall_ms(instance->env);
+    int64_t now_us = instance->env->monotonic_us(instance->env);
+    for (size_t i = 0; i < instance->job->node_count; i++) {
+        const struct wr_timer_heap *heap = &instance->times[i].clock;
+        if (heap->count && heap->items[0]->time_ms - now_ms < next_ms) {
+            next_ms = heap->items[0]->time_ms - now_ms;
+        }
+    }
+    for (size_t i = 0; i < instance->timing_count; i++) {
+        const struct wr_timing *timing = &instance->timings[i];
+        for (size_t j = 0; timing->idle_ms > 0 && j < instance->part_count; j++) {
+            int64_t left = timing->idle_ms - (now_us - instance->parts[j].seen_us) / 1000;
+            if (timing->reaches[j] && !timing->parts[j].idle && left < next_ms) {
+                next_ms = left;
+            }
+        }
+    }
+    return next_ms < 0 ? 0 : next_ms;
+}
+
+void wr_instance_drain(struct wr_instance *instance)
+{
+    instance->draining = true;
+    instance->time_moved = true;
+    instance->advance_at = 0;
+}
+
+/* ---- Advancing ------------------------------------------------------------------------------- */
+
+/* What a node's inputs let its watermark be. */
+static int64_t target_of(struct wr_instance *instance, const struct wr_node *node, bool *idle_out)
+{
+    struct wr_timing *timing = timing_of(instance, node);
+    if (instance->draining && (timing || node->input_count == 0)) {
+        return INT64_MAX;
+    }
+    if (timing) {
+        *idle_out = timing->idle;
+        return timing->lowest_ms;
+    }
+    if (node->kind == WR_NODE_SOURCE) { /* nobody sees it: its weir_times node does the work */
+        timing = timing_of(instance, timed_by((struct wr_node *)(uintptr_t)node));
+        *idle_out = timing->idle;
+        return timing->lowest_ms;
+    }
+    int64_t lowest = INT64_MAX, highest = INT64_MIN;
+    bool any = false;
+    for (size_t i = 0; i < node->input_count; i++) {
+        const struct wr_node_time *from = &instance->times[node->inputs[i].from->order];
+        highest = from->watermark_ms > highest ? from->watermark_ms : highest;
+        if (!from->idle) {
+            any = true;
+            lowest = from->watermark_ms < lowest ? from->watermark_ms : lowest;
+        }
+    }
+    *idle_out = !any;
+    return any ? lowest : highest;
+}
+
+static weir_status due_timer(struct wr_instance *instance, struct wr_node *node, int64_t limit_ms,
+                             struct wr_pending **due_out, struct wr_error *error)
+{
+    struct wr_pending *first;
+    WR_TRY(wr_timers_first(instance, node, false, &first, error));
+    if (first && first->time_ms <= limit_ms) {
+        *due_out = first;
+        return WEIR_OK;
+    }
+    WR_TRY(wr_timers_first(instance, node, true, &first, error));
+    bool due = first && (first->time_ms <= instance->clock_ms || instance->draining);
+    *due_out = due ? first : NULL;
+    return WEIR_OK;
+}
+
+/* Copies the timer to where the call's memory is and takes it away: firing it cancels it. */
+static weir_status take_timer(struct wr_instance *instance, struct wr_node *node,
+                              const struct wr_pending *due, struct wr_pending *timer_out,
+                              struct wr_error *error)
+{
+    *timer_out = *due;
+    if (!wr_arena_copy(&instance->call, due->key, &timer_out->key) ||
+        !wr_arena_copy(&instance->call, due->name, &timer_out->name)) {
+        return wr_fail_memory(error);
+    }
+    return wr_timers_set(instance, node, timer_out->key, timer_out->name, due->clock, INT64_MAX,
+                         error);
+}
+
+weir_status wr_time_next(struct wr_instance *instance, struct wr_node **node_out,
+                         struct wr_pending *timer_out, bool *due_out, struct wr_error *error)
+{
+    *due_out = false;
+    if (!instance->time_moved) {
+        return WEIR_OK;
+    }
+    for (; instance->advance_at < instance->job->node_count; instance->advance_at++) {
+        struct wr_node *node = instance->job->nodes[instance->advance_at];
+        struct wr_node_time *time = &instance->times[instance->advance_at];
+        bool idle = false;
+        int64_t target = target_of(instance, node, &idle);
+        if (target < time->watermark_ms) {
+            target = time->watermark_ms;
+        }
+        if (node->kind == WR_NODE_THROUGH) {
+            struct wr_pending *due;
+            WR_TRY(due_timer(instance, node, target, &due, error));
+            if (due) {
+                *due_out = true;
+                *node_out = node;
+                return take_timer(instance, node, due, timer_out, error);
+            }
+        }
+        time->watermark_ms = target;
+        time->idle = idle;
+    }
+    instance->advance_at = 0;
+    instance->time_moved = false;
+    return WEIR_OK;
+}
+
+weir_status wr_time_wake(struct wr_instance *instance, struct wr_node *node, weir_bytes key,
+                         weir_bytes name, bool clock, int64_t time_ms, struct wr_error *error)
+{
+    const struct wr_origin *origin = &instance->origin;
+    if (instance->draining && time_ms != INT64_MAX && origin->node == node &&
+        wr_bytes_equal(origin->key, key) && wr_bytes_equal(origin->name, name)) {
+        atomic_fetch_add_explicit(&instance->metrics.timers_dropped, 1, memory_order_relaxed);
+        return WEIR_OK;
+    }
+    if (clock ? time_ms <= instance->clock_ms
+              : time_ms <= instance->times[node->order].watermark_ms) {
+        instance->time_moved = true;
+    }
+    return wr_timers_set(instance, node, key, name, clock, time_ms, error);
+}
+
+/* ---- Epochs ---------------------------------------------------------------------------------- */
+
+void wr_time_save(struct wr_instance *instance)
+{
+    for (size_t i = 0; i < instance->timing_count; i++) {
+        memcpy(instance->snapshot + i * instance->part_count, instance->timings[i].parts,
+               instance->part_count * sizeof *instance->snapshot);
+    }
+    for (size_t i = 0; i < instance->job->node_count; i++) {
+        instance->snapshot_ms[i] = instance->times[i].watermark_ms;
+        instance->snapshot_idle[i] = instance->times[i].idle;
+    }
+}
+
+void wr_time_restore(struct wr_instance *instance)
+{
+    for (size_t i = 0; i < instance->timing_count; i++) {
+        const struct wr_time_part *saved = instance->snapshot + i * instance->part_count;
+        memcpy(instance->timings[i].parts, saved, instance->part_count * sizeof *saved);
+        recombine(instance, &instance->timings[i]);
+    }
+    for (size_t i = 0; i < instance->part_count; i++) { /* its end is met again after its records */
+        instance->parts[i].ended = instance->timings[0].parts[i].ended;
+    }
+    for (size_t i = 0; i < instance->job->node_count; i++) {
+        instance->times[i].watermark_ms = instance->snapshot_ms[i];
+        instance->times[i].idle = instance->snapshot_idle[i];
+        wr_timers_forget(instance, instance->job->nodes[i]);
+    }
+    instance->advance_at = 0;
+    instance->time_moved = true;
+}
+
+static weir_status seal_parts(struct wr_instance *instance, size_t index, struct wr_error *error)
+{
+    struct wr_timing *timing = &instance->timings[index];
+    const struct wr_time_part *saved = instance->snapshot + index * instance->part_count;
+    struct wr_epoch *epoch = instance->filling;
+    for (size_t i = 0; i < instance->part_count; i++) {
+        struct wr_part *part = &instance->parts[i];
+        struct wr_time_part now = timing->parts[i];
+        if (timing == timing_of(instance, timed_by(part->node)) || !timing->reaches[i] ||
+            (now.watermark_ms == saved[i].watermark_ms && now.idle == saved[i].idle)) {
+            continue; /* the source's own is in its position */
+        }
+        if (!epoch->watermarks) {
+            epoch->watermarks =
+                wr_arena_alloc(&epoch->arena, instance->timing_count * instance->part_count *
+                                                  sizeof *epoch->watermarks);
+            if (!epoch->watermarks) {
+                return wr_fail_memory(error);
+            }
+        }
+        epoch->watermarks[epoch->watermark_count++] = (struct wr_watermark){
+            timing->node->id, part->node->name, part->at->part, now.watermark_ms, now.idle};
+    }
+    return WEIR_OK;
+}
+
+weir_status wr_time_seal(struct wr_instance *instance, struct wr_error *error)
+{
+    struct wr_epoch *epoch = instance->filling;
+    for (size_t i = 0; i < instance->timing_count; i++) {
+        WR_TRY(seal_parts(instance, i, error));
+    }
+    size_t count = instance->job->node_count;
+    epoch->nodes = wr_arena_alloc(&epoch->arena, count * sizeof *epoch->nodes);
+    if (!epoch->nodes) {
+        return wr_fail_memory(error);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct wr_node_time *time = &instance->times[i];
+        if (time->watermark_ms != time->stored_ms) {
+            epoch->nodes[epoch->node_count++] =
+                (struct wr_node_watermark){instance->job->nodes[i]->id, time->watermark_ms};
+            time->stored_ms = time->watermark_ms;
+        }
+    }
+    return WEIR_OK;
+}
+
+struct wr_time_part wr_time_of_part(const struct wr_instance *instance, size_t part)
+{
+    struct wr_node *node = timed_by(instance->parts[part].node);
+    return instance->times[node->order].timing->parts[part];
+}
+
+int64_t wr_time_watermark(const struct wr_instance *instance)
+{
+    int64_t lowest = INT64_MAX;
+    for (size_t i = 0; i < instance->job->node_count; i++) {
+        if (instance->times[i].watermark_ms < lowest) {
+            lowest = instance->times[i].watermark_ms;
+        }
+    }
+    return lowest;
+}
+
+int64_t wr_time_pending(const struct wr_instance *instance)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < instance->job->node_count; i++) {
+        count += instance->times[i].pending.count;
+    }
+    return (int64_t)count;
+}
