@@ -5,9 +5,16 @@
  * trim
  *
  * A crash anywhere in between leaves the outside longer than the marker; the outlet's check cuts it
- * back at the next start. Thread: forward for wr_forward_step; wr_forward_markers and
- * wr_forward_decided are called by the decide thread, and the caller provides the mutual exclusion
- * (the engine's one mutex for hand-overs).
+ * back at the next start. The check itself leaves a marker that waits to be decided where the
+ * outside is not yet what the store knows (a new sink, a new empty file): nothing is sent before
+ * that.
+ *
+ * Markers wait together: from the moment wr_forwarder_step (or _check) says that they moved until
+ * wr_forwarder_decided they belong to the decide thread, and a step does nothing. So the two
+ * threads never touch them at the same time, and need no lock for it.
+ *
+ * Thread: forward for wr_forwarder_step; wr_forwarder_markers and wr_forwarder_decided are called
+ * by the decide thread; all else before the threads start or after they ended.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef WR_FORWARD_H
@@ -17,11 +24,13 @@
 
 struct wr_forwarder;
 
-/* One forwarder for all outside sinks of an instance. Takes the outlets (closes them in
- * wr_forwarder_free). */
+/* One forwarder for all outside sinks of an instance, on a connection of its own to the store. */
 weir_status wr_forwarder_new(struct wr_env *env, struct wr_store *store, struct wr_arena *arena,
                              struct wr_forwarder **forwarder_out, struct wr_error *error);
+/* Closes the outlets too. NULL is ignored. */
 void wr_forwarder_free(struct wr_forwarder *forwarder);
+/* Takes the outlet, also when it fails. `marker` is what the store holds (NULL: none yet). The
+ * sink's topic must be known (wr_store_define). */
 weir_status wr_forwarder_add(struct wr_forwarder *forwarder, const struct wr_sink *sink,
                              struct wr_outlet *outlet, const struct wr_marker *marker,
                              struct wr_error *error);
@@ -29,16 +38,16 @@ weir_status wr_forwarder_add(struct wr_forwarder *forwarder, const struct wr_sin
 weir_status wr_forwarder_check(struct wr_forwarder *forwarder, struct wr_error *error);
 
 /* Sends what is decided and not yet sent, at most about 16 MiB, and settles. *moved_out: markers
- * are waiting to be decided. Nothing to do: *moved_out false. While moved markers wait it sends
- * nothing more for that sink. */
+ * are waiting to be decided, by this step or since an earlier one; while they wait it sends nothing
+ * more. Nothing to do: *moved_out false. */
 weir_status wr_forwarder_step(struct wr_forwarder *forwarder, bool *moved_out,
                               struct wr_error *error);
-/* The markers that wait to be decided; valid until wr_forwarder_decided. */
+/* The markers that wait to be decided (0: none); valid until wr_forwarder_decided. */
 size_t wr_forwarder_markers(struct wr_forwarder *forwarder, const struct wr_marker **markers_out);
 void wr_forwarder_decided(struct wr_forwarder *forwarder);
 
 size_t wr_forwarder_sinks(const struct wr_forwarder *forwarder);
-/* Records decided and not yet sent, over all sinks. Thread: forward. */
+/* Records decided and not yet sent, over all sinks, as of the last step. Thread: any. */
 int64_t wr_forwarder_backlog(const struct wr_forwarder *forwarder);
 const char *wr_forwarder_guarantee(const struct wr_forwarder *forwarder, const char *sink);
 

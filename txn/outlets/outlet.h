@@ -1,6 +1,12 @@
 /* outlet.h: the seam to what lies outside the store: a file, standard output, later Kafka. The
- * forwarder (txn/forward.c) drives it: open → check → (send* → settle)* → close. Thread: forward,
- * but for open and check, which run before the threads start.
+ * forwarder (txn/forward.c) drives it: open → check → settle → (send* → settle)* → close. The first
+ * settle sends nothing: it says what the outside is, so that a new sink's marker (its file, and the
+ * length it starts from) is decided before the first record goes out. After an error an outlet
+ * takes nothing more: the run stops and the next one checks. Thread: forward, but for open and
+ * check, which run before the threads start.
+ *
+ * Each record becomes its value and a newline; the key is not written, and an absent value is an
+ * empty line, so that a line stands for each record.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef WR_OUTLET_H
@@ -15,11 +21,12 @@ struct wr_outlet_ops {
     /* Sends one record (in log order); may buffer up to 1 MiB. */
     weir_status (*send)(struct wr_outlet *outlet, const weir_record *record, int64_t offset,
                         struct wr_error *error);
-    /* Everything sent is outside for good (fdatasync); sets the marker's length, crc and identity.
-     */
+    /* Everything sent is outside for good (fdatasync); sets the marker's length, crc and identity
+     * (the outlet's memory). */
     weir_status (*settle)(struct wr_outlet *outlet, struct wr_marker *marker,
                           struct wr_error *error);
-    /* What is outside is cut back to the marker, or the run stops because it was touched. */
+    /* What is outside is cut back to the marker, or the run stops because it was touched. A marker
+     * without identity is a sink that has never sent. */
     weir_status (*check)(struct wr_outlet *outlet, const struct wr_marker *marker,
                          struct wr_error *error);
     void (*close)(struct wr_outlet *outlet);
@@ -33,8 +40,11 @@ struct wr_outlet { /* the first member of each outlet's own struct */
     const char *sink;
 };
 
+/* Writes all of it, waiting where it must; 0 or errno. EPIPE comes without a SIGPIPE. */
+int wr_outlet_write(int fd, const void *data, size_t size);
+
 /* file:PATH. `append`: a non-empty file of a new store is the base instead of an error. A FIFO or
- * device is at-least-once. */
+ * device is at-least-once. The file is opened (and made) by check. */
 weir_status wr_outlet_file_open(struct wr_env *env, const char *sink, const char *path, bool append,
                                 enum wr_sync sync, struct wr_outlet **outlet_out,
                                 struct wr_error *error);
