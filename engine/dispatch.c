@@ -140,6 +140,42 @@ void wr_dispatch_timer(struct wr_instance *instance, struct wr_node *node,
     call(&ctx);
 }
 
+/* ---- Upgrade --------------------------------------------------------------------------------- */
+
+struct upgrade {
+    struct wr_instance *instance;
+    const struct wr_node *node;
+    unsigned from_version;
+};
+
+/* The function sees the key at hand, and scratch; it may not act. */
+static weir_status upgrade_slot(void *data, weir_bytes key, weir_bytes slot, weir_bytes value,
+                                weir_bytes *value_out, struct wr_error *error)
+{
+    const struct upgrade *upgrade = data;
+    struct wr_instance *instance = upgrade->instance;
+    wr_arena_reset(&instance->call);
+    struct wr_pending at = {.key = key};
+    weir_ctx ctx = {.instance = instance, .node = upgrade->node, .timer = &at, .rejected = true};
+    *value_out = upgrade->node->upgrade(&ctx, upgrade->from_version, slot, value,
+                                        upgrade->node->upgrade_arg);
+    if (failed(instance)) {
+        *error = instance->failure;
+        return error->status;
+    }
+    return WEIR_OK;
+}
+
+weir_status wr_dispatch_upgrade(struct wr_instance *instance, const struct wr_node *node,
+                                const struct wr_stored_node *stored, struct wr_error *error)
+{
+    struct upgrade data = {instance, node, stored->version};
+    instance->origin = (struct wr_origin){.part = SIZE_MAX, .offset = -1, .node = node};
+    wr_log(instance->env, WR_LOG_NOTICE, "upgrading the state of node `%s` from version %u to %u",
+           node->name, stored->version, node->version);
+    return wr_store_upgrade(instance->store, stored->id, node->version, upgrade_slot, &data, error);
+}
+
 /* ---- What a call is about -------------------------------------------------------------------- */
 
 weir_bytes weir_key(const weir_ctx *ctx)
@@ -154,7 +190,8 @@ int64_t weir_time(const weir_ctx *ctx)
 
 int64_t weir_watermark(const weir_ctx *ctx)
 {
-    return ctx->instance->times[ctx->node->order].watermark_ms;
+    const struct wr_node_time *times = ctx->instance->times;
+    return times ? times[ctx->node->order].watermark_ms : INT64_MIN;
 }
 
 unsigned weir_input(const weir_ctx *ctx)
@@ -201,6 +238,10 @@ static bool may_act(weir_ctx *ctx)
     if (failed(ctx->instance)) {
         return false;
     }
+    if (!ctx->instance->filling) {
+        misuse(ctx, "an upgrade function returns the new value and does nothing else");
+        return false;
+    }
     if (ctx->rejected) {
         misuse(ctx, "an emit, put or wake after weir_reject in the same call; reject last, alone");
         return false;
@@ -235,6 +276,10 @@ void weir_emit_to(weir_ctx *ctx, unsigned side, const weir_record *out)
 
 static bool check_state_key(weir_ctx *ctx, weir_bytes slot)
 {
+    if (!ctx->instance->filling) {
+        misuse(ctx, "an upgrade function may use weir_key, weir_i64 and weir_scratch, no state");
+        return false;
+    }
     if (weir_key(ctx).size + slot.size > WR_STATE_KEY_BYTES_MAX) {
         (void)wr_fail(&ctx->instance->failure, WEIR_ABORT, WR_EXIT_DATA,
                       "node `%s`: a key and slot (or timer name) of %zu bytes; the limit is %d",
@@ -326,7 +371,7 @@ void weir_reject(weir_ctx *ctx, const char *why)
     if (failed(ctx->instance)) {
         return;
     }
-    if (ctx->effects || ctx->rejected) {
+    if (ctx->effects || ctx->rejected || !ctx->instance->filling) {
         misuse(ctx, "weir_reject after a put, emit, wake or reject of the same call; check first");
         return;
     }

@@ -161,7 +161,8 @@ struct wr_instance {
 weir_status wr_instance_open(struct wr_env *env, weir_job *job,
                              const struct wr_run_options *options, struct wr_instance *instance,
                              struct wr_error *error);
-/* Frees everything; decides nothing. Also after a failed open. */
+/* `instance` is zeroed by the caller (who may set open_source and kit). Frees everything; decides
+ * nothing; also after a failed open. */
 void wr_instance_close(struct wr_instance *instance);
 
 /* Polls the next partition that has something. *more_out: WR_SOURCE_MORE records were queued; WAIT:
@@ -245,6 +246,9 @@ void wr_dispatch_record(struct wr_instance *instance, size_t part, const weir_re
                         int64_t offset, const char *reject);
 void wr_dispatch_timer(struct wr_instance *instance, struct wr_node *node,
                        const struct wr_pending *timer);
+/* Brings a node's state to the job's version, slot by slot, in one transaction: see weir_state. */
+weir_status wr_dispatch_upgrade(struct wr_instance *instance, const struct wr_node *node,
+                                const struct wr_stored_node *stored, struct wr_error *error);
 /* One dead letter of the unit at hand, as `node` got it. */
 void wr_dispatch_reject(struct wr_instance *instance, const struct wr_node *node, unsigned input,
                         const weir_record *record, weir_bytes timer, const char *why);

@@ -101,6 +101,15 @@ struct wr_definition {
 weir_status wr_store_define(struct wr_store *store, struct wr_definition *definition,
                             struct wr_error *error);
 
+/* Rewrites every slot of a node's state through `upgrade`, in one transaction that also sets the
+ * node's version. `upgrade` sets *value_out (absent: the slot goes); what it returns stays valid
+ * until its next call. */
+typedef weir_status (*wr_store_upgrade_fn)(void *data, weir_bytes key, weir_bytes slot,
+                                           weir_bytes value, weir_bytes *value_out,
+                                           struct wr_error *error);
+weir_status wr_store_upgrade(struct wr_store *store, uint32_t node, unsigned version,
+                             wr_store_upgrade_fn upgrade, void *data, struct wr_error *error);
+
 /* ---- Deciding -------------------------------------------------------------------------------- */
 
 /* Makes a sealed epoch durable, and moves markers (trimming each outbox below its marker), in one

@@ -1,0 +1,387 @@
+/* instance_open.c: opens an instance, the same way every time, after a clean stop or a crash: open
+ * the store (which raises the generation), see that the job is the one the store knows, seek the
+ * sources to their positions, load watermarks, check what is outside, start. There is no
+ * clean-shutdown flag.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "engine/instance.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "txn/base/assert.h"
+
+/* ---- Is it the job that the store knows? ------------------------------------------------------
+ */
+
+static struct wr_node *node_of_source(weir_job *job, const char *name)
+{
+    for (size_t i = 0; i < job->node_count; i++) {
+        if (job->nodes[i]->kind == WR_NODE_SOURCE && strcmp(job->nodes[i]->name, name) == 0) {
+            return job->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+static const struct wr_node *node_named(const weir_job *job, const char *name)
+{
+    for (size_t i = 0; i < job->node_count; i++) {
+        if (strcmp(job->nodes[i]->name, name) == 0) {
+            return job->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+/* Every position must belong to a partition that is still read. */
+static weir_status check_positions(struct wr_instance *instance, const struct wr_catalog *catalog,
+                                   struct wr_error *error)
+{
+    for (size_t i = 0; i < catalog->position_count; i++) {
+        const struct wr_position *stored = &catalog->positions[i];
+        struct wr_node *node = node_of_source(instance->job, stored->source);
+        if (!node) {
+            return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
+                           "%s has read source `%s` up to %" PRId64 ", and job `%s` no longer has "
+                           "it; give the source its old name back, or begin a new store (-s FILE)",
+                           wr_store_info(instance->store)->path, stored->source, stored->next,
+                           instance->job->name);
+        }
+        bool known = false;
+        const struct wr_source *source = instance->sources[node->index];
+        for (size_t j = 0; j < source->partition_count && !known; j++) {
+            known = strcmp(source->partitions[j].part, stored->part) == 0;
+        }
+        if (!known) {
+            return wr_fail(
+                error, WEIR_FATAL, WR_EXIT_CONFIG,
+                "source `%s` was read from `%.400s` up to %" PRId64 ", and is now `%.400s`, "
+                "which has no such partition; give the old input (-i %s=URI), or begin a "
+                "new store (-s FILE)",
+                stored->source, stored->part, stored->next, node->endpoint.uri, stored->source);
+        }
+    }
+    return WEIR_OK;
+}
+
+static weir_status check_node(struct wr_instance *instance, const struct wr_stored_node *stored,
+                              struct wr_error *error)
+{
+    const struct wr_node *node = node_named(instance->job, stored->name);
+    const char *path = wr_store_info(instance->store)->path;
+    if (!stored->stateful) {
+        return WEIR_OK;
+    }
+    if (!node || node->kind != WR_NODE_THROUGH) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
+                       "%s keeps state or timers of node `%s`, and job `%s` no longer has it; give "
+                       "the node its old name back, or begin a new store (-s FILE)",
+                       path, stored->name, instance->job->name);
+    }
+    if (stored->version > node->version) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
+                       "%s keeps version %u of the state of node `%s`, and this job knows version "
+                       "%u; run the newer job",
+                       path, stored->version, stored->name, node->version);
+    }
+    if (stored->version < node->version && !node->upgrade) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
+                       "%s keeps version %u of the state of node `%s`, and this job has version %u "
+                       "without a way to upgrade; pass a function to weir_state",
+                       path, stored->version, stored->name, node->version);
+    }
+    return WEIR_OK;
+}
+
+/* ---- Sources ----------------------------------------------------------------------------------
+ */
+
+static weir_status open_by_endpoint(struct wr_instance *instance, struct wr_node *node,
+                                    struct wr_source **source_out, struct wr_error *error)
+{
+    return wr_source_open(instance->env, node->name, &node->endpoint, &instance->arena, source_out,
+                          error);
+}
+
+static weir_status open_sources(struct wr_instance *instance, struct wr_error *error)
+{
+    weir_job *job = instance->job;
+    size_t count = 0;
+    instance->sources =
+        wr_arena_zalloc(&instance->arena, job->source_count * sizeof(struct wr_source *));
+    if (!instance->sources) {
+        return wr_fail_memory(error);
+    }
+    for (size_t i = 0; i < job->node_count; i++) {
+        struct wr_node *node = job->nodes[i];
+        if (node->kind == WR_NODE_SOURCE) {
+            struct wr_source **source = &instance->sources[node->index];
+            WR_TRY(instance->open_source(instance, node, source, error));
+            count += (*source)->partition_count;
+        }
+    }
+    instance->parts = wr_arena_zalloc(&instance->arena, (count + 1) * sizeof *instance->parts);
+    if (!instance->parts) {
+        return wr_fail_memory(error);
+    }
+    for (size_t i = 0; i < job->node_count; i++) {
+        struct wr_node *node = job->nodes[i];
+        struct wr_source *source =
+            node->kind == WR_NODE_SOURCE ? instance->sources[node->index] : NULL;
+        for (size_t j = 0; source && j < source->partition_count; j++) {
+            instance->parts[instance->part_count++] =
+                (struct wr_part){.source = source, .at = &source->partitions[j], .node = node};
+        }
+    }
+    return WEIR_OK;
+}
+
+/* Each partition goes to its position; one that is read to its end already holds nothing back. */
+static weir_status seek_sources(struct wr_instance *instance, const struct wr_catalog *catalog,
+                                struct wr_error *error)
+{
+    for (size_t i = 0; i < instance->part_count; i++) {
+        struct wr_part *part = &instance->parts[i];
+        const struct wr_position *stored = NULL;
+        for (size_t j = 0; j < catalog->position_count && !stored; j++) {
+            const struct wr_position *at = &catalog->positions[j];
+            if (strcmp(at->source, part->node->name) == 0 &&
+                strcmp(at->part, part->at->part) == 0) {
+                stored = at;
+            }
+        }
+        WR_TRY(part->source->ops->seek(part->source, part->at, stored, error));
+        if (instance->options->until_end) {
+            WR_TRY(part->source->ops->bound(part->source, part->at, error));
+        }
+        part->next = part->at->next;
+        part->sealed_next = part->next;
+        part->defined = stored != NULL;
+        part->seen_us = instance->env->monotonic_us(instance->env);
+    }
+    return WEIR_OK;
+}
+
+static void note_ends(struct wr_instance *instance)
+{
+    for (size_t i = 0; i < instance->part_count; i++) {
+        struct wr_part *part = &instance->parts[i];
+        part->sealed_time = wr_time_of_part(instance, i);
+        if (part->at->next >= part->at->end) {
+            part->ended = true;
+            wr_time_part_ended(instance, i);
+        }
+    }
+}
+
+/* ---- Sinks and nodes --------------------------------------------------------------------------
+ */
+
+static weir_status describe_sinks(struct wr_instance *instance, struct wr_error *error)
+{
+    weir_job *job = instance->job;
+    instance->sinks =
+        wr_arena_zalloc(&instance->arena, (job->sink_count + 1) * sizeof *instance->sinks);
+    if (!instance->sinks) {
+        return wr_fail_memory(error);
+    }
+    for (size_t i = 0; i < job->node_count; i++) {
+        struct wr_node *node = job->nodes[i];
+        if (node->kind != WR_NODE_SINK) {
+            continue;
+        }
+        struct wr_sink *sink = &instance->sinks[node->index];
+        sink->name = node->name;
+        sink->uri = node->endpoint.uri;
+        WR_TRY(wr_endpoint_sink(&node->endpoint, &instance->arena, sink, error));
+        if (sink->kind == WR_SINK_OUTBOX) {
+            sink->topic_name = node->name;
+            sink->partitions = 1;
+        }
+    }
+    return WEIR_OK;
+}
+
+static weir_status upgrade_states(struct wr_instance *instance, const struct wr_catalog *catalog,
+                                  struct wr_error *error)
+{
+    for (size_t i = 0; i < catalog->node_count; i++) {
+        const struct wr_stored_node *stored = &catalog->nodes[i];
+        const struct wr_node *node = node_named(instance->job, stored->name);
+        if (node && node->kind == WR_NODE_THROUGH && stored->version < node->version &&
+            stored->stateful) {
+            WR_TRY(wr_dispatch_upgrade(instance, node, stored, error));
+        }
+    }
+    return WEIR_OK;
+}
+
+static weir_status define(struct wr_instance *instance, struct wr_error *error)
+{
+    weir_job *job = instance->job;
+    struct wr_definition definition = {.node_count = job->node_count,
+                                       .sinks = instance->sinks,
+                                       .sink_count = job->sink_count,
+                                       .graph = wr_job_json(job)};
+    definition.nodes =
+        wr_arena_zalloc(&instance->arena, job->node_count * sizeof *definition.nodes);
+    char *options = wr_arena_alloc(&instance->arena, 128);
+    if (!definition.nodes || !definition.graph || !options) {
+        return wr_fail_memory(error);
+    }
+    static const char *const sync[] = {"full", "normal", "off"};
+    snprintf(options, 128, "{\"delivery\":\"%s\",\"sync\":\"%s\"}",
+             wr_delivery_name(instance->options->delivery), sync[instance->options->sync]);
+    definition.options = options;
+    for (size_t i = 0; i < job->node_count; i++) {
+        definition.nodes[i].name = job->nodes[i]->name;
+        definition.nodes[i].version = job->nodes[i]->version;
+    }
+    WR_TRY(wr_store_define(instance->store, &definition, error));
+    for (size_t i = 0; i < job->node_count; i++) {
+        job->nodes[i]->id = definition.nodes[i].id;
+    }
+    return WEIR_OK;
+}
+
+static weir_status open_outlet(struct wr_instance *instance, const struct wr_node *node,
+                               struct wr_outlet **outlet_out, struct wr_error *error)
+{
+    if (node->endpoint.scheme == WR_SCHEME_STDOUT) {
+        return wr_outlet_stdout_open(instance->env, node->name, outlet_out, error);
+    }
+    wr_assert_that(node->endpoint.scheme, ==, WR_SCHEME_FILE);
+    const char *append = wr_endpoint_parameter(&node->endpoint, "append");
+    return wr_outlet_file_open(instance->env, node->name, node->endpoint.path,
+                               append && strcmp(append, "true") == 0, instance->options->sync,
+                               outlet_out, error);
+}
+
+static weir_status open_outlets(struct wr_instance *instance, struct wr_error *error)
+{
+    struct wr_catalog catalog;
+    WR_TRY(wr_store_catalog(instance->store, &instance->arena, &catalog, error));
+    WR_TRY(wr_forwarder_new(instance->env, instance->store, &instance->arena, &instance->forwarder,
+                            error));
+    for (size_t i = 0; i < instance->job->node_count; i++) {
+        const struct wr_node *node = instance->job->nodes[i];
+        if (node->kind != WR_NODE_SINK || instance->sinks[node->index].kind != WR_SINK_OUTBOX) {
+            continue;
+        }
+        const struct wr_marker *marker = NULL;
+        for (size_t j = 0; j < catalog.marker_count; j++) {
+            marker =
+                strcmp(catalog.markers[j].sink, node->name) == 0 ? &catalog.markers[j] : marker;
+        }
+        wr_assert(marker); /* wr_store_define made it */
+        struct wr_outlet *outlet = NULL;
+        WR_TRY(open_outlet(instance, node, &outlet, error));
+        WR_TRY(wr_forwarder_add(instance->forwarder, &instance->sinks[node->index], outlet, marker,
+                                error));
+    }
+    return wr_forwarder_check(instance->forwarder, error);
+}
+
+/* ---- Open and close ---------------------------------------------------------------------------
+ */
+
+static weir_status open_store(struct wr_instance *instance, struct wr_error *error)
+{
+    const struct wr_run_options *options = instance->options;
+    char path[WR_NAME_BYTES_MAX + 8];
+    snprintf(path, sizeof path, "%s.weir", instance->job->name);
+    struct wr_store_options store = {.path = options->store ? options->store : path,
+                                     .job = instance->job->name,
+                                     .create = true,
+                                     .sync = options->sync,
+                                     .wal_bytes_max = options->wal_bytes_max};
+    return wr_store_open(instance->env, &store, &instance->store, error);
+}
+
+static weir_status start_epochs(struct wr_instance *instance, struct wr_error *error)
+{
+    size_t sinks = instance->job->sink_count;
+    instance->filling = &instance->epochs[0];
+    instance->other = &instance->epochs[1];
+    WR_TRY(wr_epoch_init(instance->filling, instance->sinks, sinks, error));
+    WR_TRY(wr_epoch_init(instance->other, instance->sinks, sinks, error));
+    wr_epoch_begin(instance->filling, wr_store_info(instance->store)->epoch + 1);
+    wr_state_init(&instance->state, instance->reader, (size_t)instance->options->cache_bytes);
+    return wr_state_fill(&instance->state, instance->filling, NULL, error);
+}
+
+weir_status wr_instance_open(struct wr_env *env, weir_job *job,
+                             const struct wr_run_options *options, struct wr_instance *instance,
+                             struct wr_error *error)
+{
+    instance->env = env;
+    instance->job = job;
+    instance->options = options;
+    if (!instance->open_source) {
+        instance->open_source = open_by_endpoint;
+    }
+    wr_arena_init(&instance->arena, 0);
+    wr_arena_init(&instance->call, WR_RECORD_BYTES_MAX);
+    wr_slab_init(&instance->slab);
+    instance->metrics.started_us = env->monotonic_us(env);
+    WR_TRY(open_sources(instance, error)); /* a missing input leaves no new store behind */
+    WR_TRY(describe_sinks(instance, error));
+    WR_TRY(open_store(instance, error));
+    instance->metrics.generation = wr_store_info(instance->store)->generation;
+    struct wr_catalog catalog;
+    WR_TRY(wr_store_catalog(instance->store, &instance->arena, &catalog, error));
+    WR_TRY(check_positions(instance, &catalog, error));
+    for (size_t i = 0; i < catalog.node_count; i++) {
+        WR_TRY(check_node(instance, &catalog.nodes[i], error));
+    }
+    WR_TRY(seek_sources(instance, &catalog, error));
+    WR_TRY(upgrade_states(instance, &catalog, error));
+    WR_TRY(define(instance, error));
+    WR_TRY(wr_reader_open(env, wr_store_info(instance->store)->path, &instance->reader, error));
+    WR_TRY(open_outlets(instance, error));
+    WR_TRY(start_epochs(instance, error));
+    WR_TRY(wr_time_init(instance, &catalog, error));
+    note_ends(instance);
+    wr_time_save(instance);
+    return WEIR_OK;
+}
+
+static void free_polled(struct wr_polled *polled)
+{
+    wr_arena_fini(&polled->arena);
+    free(polled);
+}
+
+void wr_instance_close(struct wr_instance *instance)
+{
+    wr_time_fini(instance);
+    wr_state_fini(&instance->state);
+    wr_epoch_fini(&instance->epochs[0]);
+    wr_epoch_fini(&instance->epochs[1]);
+    for (size_t i = 0; i < instance->feed_count; i++) {
+        free_polled(instance->feeds[i].polled);
+    }
+    free(instance->feeds);
+    while (instance->polled_free) {
+        struct wr_polled *next = instance->polled_free->free_next;
+        free_polled(instance->polled_free);
+        instance->polled_free = next;
+    }
+    for (size_t i = 0; instance->sources && i < instance->job->source_count; i++) {
+        if (instance->sources[i]) {
+            instance->sources[i]->ops->close(instance->sources[i]);
+        }
+    }
+    if (instance->forwarder) {
+        wr_forwarder_free(instance->forwarder);
+    }
+    if (instance->reader) {
+        wr_reader_close(instance->reader);
+    }
+    wr_store_close(instance->store);
+    wr_arena_fini(&instance->call);
+    wr_arena_fini(&instance->arena);
+}

@@ -1,0 +1,569 @@
+/* loop.c: the only file that names libuv. See loop.h for the threads.
+ *
+ * Hand-overs, all under the mutex but for the instance's own `handed` flag:
+ *
+ *   operator ──sealed──▶ decide ──decided──▶ operator (drops)         epochs
+ *   decide ──────────────decided──▶ forward ──markers──▶ decide       what leaves the store
+ *
+ * Ending: the operator thread decides what it has filled and sets `filled`; the forward thread
+ * sends the rest and sets `forwarded`; the main thread then sets `quit`, and joins. An error sets
+ * `quit` at once.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "engine/loop.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "txn/base/assert.h"
+
+enum {
+    SHOW_MS = 200,
+    EMPTY_WAIT_MS_MAX = 10, /* between polls that bring nothing */
+    LINGER_US = 1000, /* an adaptive epoch is not sealed younger while records wait */
+    FORWARD_WAIT_MS = 10000, /* after a signal */
+    MEASURE_US = 100000,
+};
+
+struct loop {
+    struct wr_instance *instance;
+    uv_loop_t uv;
+    uv_signal_t interrupt, terminate;
+    uv_timer_t timer;
+    uv_async_t changed;
+    uv_thread_t operate, decide, forward;
+    uv_mutex_t mutex;
+    uv_cond_t for_operate, for_decide, for_forward;
+    bool sealed; /* for the decide thread */
+    bool markers; /* wait to be decided */
+    bool news; /* for the forward thread: something was decided */
+    bool filled; /* no epoch comes any more */
+    bool forwarded; /* everything decided is outside */
+    bool quit;
+    _Atomic bool stop; /* by a signal */
+    int64_t stop_us;
+    struct wr_error error;
+    wr_loop_show show;
+    void *show_data;
+    int64_t measured_us;
+    int empty_ms;
+};
+
+static int64_t now_us(struct loop *loop)
+{
+    return loop->instance->env->monotonic_us(loop->instance->env);
+}
+
+/* The first error of any thread ends the run. */
+static void fail(struct loop *loop, const struct wr_error *error)
+{
+    uv_mutex_lock(&loop->mutex);
+    if (loop->error.status == WEIR_OK) {
+        loop->error = *error;
+    }
+    loop->quit = true;
+    uv_cond_broadcast(&loop->for_operate);
+    uv_cond_broadcast(&loop->for_decide);
+    uv_cond_broadcast(&loop->for_forward);
+    uv_mutex_unlock(&loop->mutex);
+    uv_async_send(&loop->changed);
+}
+
+/* ---- Operator thread ------------------------------------------------------------------------- */
+
+static void waiting_for(struct loop *loop, enum wr_waiting what)
+{
+    atomic_store_explicit(&loop->instance->metrics.waiting_for, what, memory_order_relaxed);
+}
+
+static bool is_free(struct loop *loop)
+{
+    return atomic_load_explicit(&loop->instance->handed, memory_order_acquire) != WR_HANDED_SEALED;
+}
+
+static bool is_fixed(const struct wr_instance *instance)
+{
+    return instance->options->epoch_records > 0 || instance->options->epoch_ms > 0;
+}
+
+static int64_t epoch_us(const struct wr_instance *instance)
+{
+    int64_t ms = instance->options->epoch_ms;
+    return (ms > 0 ? ms : WR_EPOCH_MS_DEFAULT) * 1000;
+}
+
+/* Waits until something changes, at most this long. False: the run ends now. */
+static bool operator_wait(struct loop *loop, int64_t milliseconds)
+{
+    wr_reader_end(loop->instance->reader); /* an idle snapshot would hold the WAL */
+    uv_mutex_lock(&loop->mutex);
+    if (!loop->quit && milliseconds > 0 && !atomic_load(&loop->stop)) {
+        uv_cond_timedwait(&loop->for_operate, &loop->mutex, (uint64_t)milliseconds * 1000000);
+    }
+    bool goes_on = !loop->quit;
+    uv_mutex_unlock(&loop->mutex);
+    return goes_on;
+}
+
+/* Waits until the sealed epoch is decided, and drops it. False: the run ends now. */
+static bool wait_decided(struct loop *loop, struct wr_error *error, weir_status *status_out)
+{
+    struct wr_instance *instance = loop->instance;
+    if (!is_free(loop)) {
+        waiting_for(loop, WR_WAITING_DECIDE);
+        wr_reader_end(instance->reader);
+        uv_mutex_lock(&loop->mutex);
+        while (!is_free(loop) && !loop->quit) {
+            uv_cond_wait(&loop->for_operate, &loop->mutex);
+        }
+        uv_mutex_unlock(&loop->mutex);
+        waiting_for(loop, WR_WAITING_OPERATORS);
+    }
+    *status_out = WEIR_OK;
+    if (atomic_load(&instance->handed) == WR_HANDED_DECIDED) {
+        *status_out = wr_instance_drop(instance, error);
+    }
+    return *status_out == WEIR_OK && is_free(loop);
+}
+
+static weir_status seal(struct loop *loop, struct wr_error *error)
+{
+    weir_status status;
+    if (!wait_decided(loop, error, &status)) {
+        return status;
+    }
+    WR_TRY(wr_instance_seal(loop->instance, error));
+    uv_mutex_lock(&loop->mutex);
+    loop->sealed = true;
+    uv_cond_signal(&loop->for_decide);
+    uv_mutex_unlock(&loop->mutex);
+    return WEIR_OK;
+}
+
+static void measure(struct loop *loop)
+{
+    struct wr_instance *instance = loop->instance;
+    int64_t now = now_us(loop);
+    if (now - loop->measured_us < MEASURE_US) {
+        return;
+    }
+    loop->measured_us = now;
+    struct wr_metrics *metrics = &instance->metrics;
+    atomic_store_explicit(&metrics->lag_records, wr_instance_lag(instance), memory_order_relaxed);
+    atomic_store_explicit(&metrics->watermark_ms, wr_time_watermark(instance),
+                          memory_order_relaxed);
+    atomic_store_explicit(&metrics->timers, wr_time_pending(instance), memory_order_relaxed);
+}
+
+/* Units until the queue is empty, the epoch is full, or it is time to seal. */
+static weir_status fill(struct loop *loop, bool *idle_out, struct wr_error *error)
+{
+    struct wr_instance *instance = loop->instance;
+    bool did = true;
+    while (did && !wr_instance_full(instance)) {
+        WR_TRY(wr_instance_unit(instance, &did, error));
+        if (instance->retry_now) {
+            instance->retry_now = false;
+            operator_wait(loop, instance->retry_wait_ms);
+            return WEIR_OK;
+        }
+        if (!did) {
+            break;
+        }
+        if (instance->units == 1) {
+            instance->began_us = now_us(loop);
+        }
+        if ((instance->units & 15) == 0) {
+            int64_t age_us = now_us(loop) - instance->began_us;
+            if (atomic_load_explicit(&loop->stop, memory_order_relaxed) ||
+                age_us >= (is_fixed(instance) || !is_free(loop) ? epoch_us(instance) : LINGER_US)) {
+                return WEIR_OK;
+            }
+        }
+    }
+    *idle_out = !did;
+    return WEIR_OK;
+}
+
+static bool should_seal(struct loop *loop, bool idle)
+{
+    struct wr_instance *instance = loop->instance;
+    if (!wr_instance_has_work(instance)) {
+        return false;
+    }
+    if (wr_instance_full(instance)) {
+        return true;
+    }
+    if (!is_free(loop)) {
+        return false;
+    }
+    int64_t age_us = now_us(loop) - instance->began_us;
+    return age_us >= epoch_us(instance) || (!is_fixed(instance) && (idle || age_us >= LINGER_US));
+}
+
+/* How long there is nothing to do, in milliseconds. */
+static int64_t idle_ms(struct loop *loop)
+{
+    struct wr_instance *instance = loop->instance;
+    int64_t wait = ++loop->empty_ms < EMPTY_WAIT_MS_MAX ? loop->empty_ms : EMPTY_WAIT_MS_MAX;
+    loop->empty_ms = (int)wait;
+    int64_t next = wr_instance_next_ms(instance);
+    wait = next < wait ? next : wait;
+    if (wr_instance_has_work(instance)) {
+        int64_t left = (epoch_us(instance) - (now_us(loop) - instance->began_us)) / 1000;
+        wait = left < wait ? left : wait;
+    }
+    return wait > 0 ? wait : 1;
+}
+
+/* One round: poll, fill, seal when it is time. *end_out: every input is read, every timer has fired
+ * that will. */
+static weir_status operate_round(struct loop *loop, bool *end_out, struct wr_error *error)
+{
+    struct wr_instance *instance = loop->instance;
+    enum wr_source_more more = WR_SOURCE_MORE;
+    bool idle = false;
+    if (atomic_load(&instance->handed) == WR_HANDED_DECIDED) {
+        WR_TRY(wr_instance_drop(instance, error));
+    }
+    wr_instance_tick(instance);
+    measure(loop);
+    if (!wr_instance_queued(instance)) {
+        WR_TRY(wr_instance_poll(instance, &more, error));
+    }
+    waiting_for(loop, WR_WAITING_OPERATORS);
+    WR_TRY(fill(loop, &idle, error));
+    bool ended = more == WR_SOURCE_ENDED && idle;
+    if (ended && instance->options->drain && !instance->draining) {
+        wr_instance_drain(instance);
+        return WEIR_OK;
+    }
+    *end_out = ended;
+    if (should_seal(loop, idle)) {
+        loop->empty_ms = 0;
+        return seal(loop, error);
+    }
+    if (!ended && idle && more == WR_SOURCE_WAIT) {
+        waiting_for(loop, WR_WAITING_INPUT);
+        operator_wait(loop, idle_ms(loop));
+    } else {
+        loop->empty_ms = 0;
+    }
+    return WEIR_OK;
+}
+
+static bool goes_on(struct loop *loop)
+{
+    if (atomic_load_explicit(&loop->stop, memory_order_relaxed)) {
+        return false;
+    }
+    uv_mutex_lock(&loop->mutex);
+    bool quit = loop->quit;
+    uv_mutex_unlock(&loop->mutex);
+    return !quit;
+}
+
+static weir_status operate_all(struct loop *loop, struct wr_error *error)
+{
+    struct wr_instance *instance = loop->instance;
+    bool end = false;
+    while (!end && goes_on(loop)) {
+        WR_TRY(operate_round(loop, &end, error));
+    }
+    weir_status status;
+    if (wr_instance_has_work(instance) || instance->draining) {
+        WR_TRY(seal(loop, error));
+    }
+    (void)wait_decided(loop, error, &status);
+    loop->measured_us = 0;
+    measure(loop);
+    return status;
+}
+
+static void operate_thread(void *arg)
+{
+    struct loop *loop = arg;
+    struct wr_error error = {.status = WEIR_OK};
+    if (operate_all(loop, &error) != WEIR_OK) {
+        fail(loop, &error);
+    }
+    uv_mutex_lock(&loop->mutex);
+    loop->filled = true;
+    loop->news = true;
+    uv_cond_signal(&loop->for_forward);
+    uv_mutex_unlock(&loop->mutex);
+    uv_async_send(&loop->changed);
+}
+
+/* ---- Decide thread --------------------------------------------------------------------------- */
+
+/* Waits for work. False: there is none and never will be. */
+static bool decide_wait(struct loop *loop, bool *sealed_out, bool *markers_out)
+{
+    uv_mutex_lock(&loop->mutex);
+    while (!loop->sealed && !loop->markers && !loop->quit) {
+        uv_cond_wait(&loop->for_decide, &loop->mutex);
+    }
+    *sealed_out = loop->sealed;
+    *markers_out = loop->markers;
+    bool ends = loop->quit && loop->error.status != WEIR_OK;
+    uv_mutex_unlock(&loop->mutex);
+    return (*sealed_out || *markers_out) && !ends;
+}
+
+static weir_status decide_once(struct loop *loop, bool sealed, bool markers, struct wr_error *error)
+{
+    struct wr_instance *instance = loop->instance;
+    const struct wr_marker *marker = NULL;
+    size_t count = markers ? wr_forwarder_markers(instance->forwarder, &marker) : 0;
+    WR_TRY(wr_instance_decide(instance, sealed, marker, count, error));
+    if (markers) {
+        WR_FAULT(&instance->env->fault, forward_after_marker, error);
+    }
+    uv_mutex_lock(&loop->mutex);
+    if (sealed) {
+        loop->sealed = false;
+        loop->news = true;
+        uv_cond_signal(&loop->for_operate);
+    }
+    if (markers) {
+        wr_forwarder_decided(instance->forwarder);
+        loop->markers = false;
+    }
+    uv_cond_signal(&loop->for_forward);
+    uv_mutex_unlock(&loop->mutex);
+    return wr_store_checkpoint(instance->store, error);
+}
+
+static void decide_thread(void *arg)
+{
+    struct loop *loop = arg;
+    struct wr_error error = {.status = WEIR_OK};
+    bool sealed, markers;
+    while (decide_wait(loop, &sealed, &markers)) {
+        if (decide_once(loop, sealed, markers, &error) != WEIR_OK) {
+            fail(loop, &error);
+            return;
+        }
+    }
+}
+
+/* ---- Forward thread -------------------------------------------------------------------------- */
+
+/* Waits for something decided. *last_out: nothing will be decided after this. False: the run ends
+ * now. */
+static bool forward_wait(struct loop *loop, bool *last_out)
+{
+    uv_mutex_lock(&loop->mutex);
+    while (!loop->news && !loop->filled && !loop->quit) {
+        uv_cond_wait(&loop->for_forward, &loop->mutex);
+    }
+    loop->news = false;
+    *last_out = loop->filled;
+    bool goes = !loop->quit;
+    uv_mutex_unlock(&loop->mutex);
+    return goes;
+}
+
+/* Has the moved markers decided. False: the run ends now. */
+static bool forward_markers(struct loop *loop)
+{
+    uv_mutex_lock(&loop->mutex);
+    loop->markers = true;
+    uv_cond_signal(&loop->for_decide);
+    while (loop->markers && !loop->quit) {
+        uv_cond_wait(&loop->for_forward, &loop->mutex);
+    }
+    bool goes = !loop->quit;
+    uv_mutex_unlock(&loop->mutex);
+    return goes;
+}
+
+static weir_status forward_all(struct loop *loop, struct wr_error *error)
+{
+    struct wr_instance *instance = loop->instance;
+    bool last = false, moved = false;
+    while (forward_wait(loop, &last)) {
+        do {
+            WR_TRY(wr_forwarder_step(instance->forwarder, &moved, error));
+            if (moved && !forward_markers(loop)) {
+                return WEIR_OK;
+            }
+            atomic_store_explicit(&instance->metrics.backlog_records,
+                                  wr_forwarder_backlog(instance->forwarder), memory_order_relaxed);
+        } while (moved);
+        if (last) {
+            break;
+        }
+    }
+    return WEIR_OK;
+}
+
+static void forward_thread(void *arg)
+{
+    struct loop *loop = arg;
+    struct wr_error error = {.status = WEIR_OK};
+    if (forward_all(loop, &error) != WEIR_OK) {
+        fail(loop, &error);
+    }
+    uv_mutex_lock(&loop->mutex);
+    loop->forwarded = true;
+    uv_mutex_unlock(&loop->mutex);
+    uv_async_send(&loop->changed);
+}
+
+/* ---- Main thread ----------------------------------------------------------------------------- */
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct loop *loop = handle->data;
+    (void)number;
+    if (atomic_load(&loop->stop)) { /* the second one: nothing needs a clean stop */
+        _exit(128 + number);
+    }
+    uv_mutex_lock(&loop->mutex);
+    atomic_store(&loop->stop, true);
+    loop->stop_us = now_us(loop);
+    uv_cond_broadcast(&loop->for_operate);
+    uv_mutex_unlock(&loop->mutex);
+}
+
+static void on_timer(uv_timer_t *handle)
+{
+    struct loop *loop = handle->data;
+    loop->show(loop->show_data, false);
+    uv_mutex_lock(&loop->mutex);
+    bool late = atomic_load(&loop->stop) && loop->filled && !loop->forwarded &&
+                now_us(loop) - loop->stop_us > (int64_t)FORWARD_WAIT_MS * 1000;
+    uv_mutex_unlock(&loop->mutex);
+    if (late) { /* its thread is in a write that may never return */
+        wr_log(loop->instance->env, WR_LOG_WARN,
+               "%" PRId64 " records are decided and not yet forwarded; the next run sends them",
+               wr_forwarder_backlog(loop->instance->forwarder));
+        fflush(NULL);
+        _exit(0);
+    }
+}
+
+static void on_changed(uv_async_t *handle)
+{
+    struct loop *loop = handle->data;
+    uv_mutex_lock(&loop->mutex);
+    bool ends = loop->quit || (loop->filled && loop->forwarded);
+    if (ends) {
+        loop->quit = true;
+        uv_cond_broadcast(&loop->for_operate);
+        uv_cond_broadcast(&loop->for_decide);
+        uv_cond_broadcast(&loop->for_forward);
+    }
+    uv_mutex_unlock(&loop->mutex);
+    if (ends) {
+        uv_stop(&loop->uv);
+    }
+}
+
+static int start_handles(struct loop *loop)
+{
+    int code = uv_loop_init(&loop->uv);
+    if (code == 0) {
+        code = uv_async_init(&loop->uv, &loop->changed, on_changed);
+    }
+    if (code == 0) {
+        code = uv_signal_init(&loop->uv, &loop->interrupt);
+    }
+    if (code == 0) {
+        code = uv_signal_init(&loop->uv, &loop->terminate);
+    }
+    if (code == 0) {
+        code = uv_timer_init(&loop->uv, &loop->timer);
+    }
+    if (code != 0) {
+        return code;
+    }
+    loop->changed.data = loop;
+    loop->interrupt.data = loop;
+    loop->terminate.data = loop;
+    loop->timer.data = loop;
+    code = uv_signal_start(&loop->interrupt, on_signal, SIGINT);
+    if (code == 0) {
+        code = uv_signal_start(&loop->terminate, on_signal, SIGTERM);
+    }
+    return code ? code : uv_timer_start(&loop->timer, on_timer, SHOW_MS, SHOW_MS);
+}
+
+static int start_threads(struct loop *loop)
+{
+    uv_mutex_init(&loop->mutex);
+    uv_cond_init(&loop->for_operate);
+    uv_cond_init(&loop->for_decide);
+    uv_cond_init(&loop->for_forward);
+    loop->forwarded = wr_forwarder_sinks(loop->instance->forwarder) == 0;
+    loop->news = true; /* what an earlier run decided and did not send */
+    int code = uv_thread_create(&loop->decide, decide_thread, loop);
+    if (code == 0 && !loop->forwarded) {
+        code = uv_thread_create(&loop->forward, forward_thread, loop);
+    }
+    return code ? code : uv_thread_create(&loop->operate, operate_thread, loop);
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(handle)) {
+        uv_close(handle, NULL);
+    }
+}
+
+weir_status wr_loop_run(struct wr_instance *instance, wr_loop_show show, void *show_data,
+                        struct wr_loop_result *result_out, struct wr_error *error)
+{
+    struct loop *loop = calloc(1, sizeof *loop);
+    if (!loop) {
+        return wr_fail_memory(error);
+    }
+    loop->instance = instance;
+    loop->show = show;
+    loop->show_data = show_data;
+    int code = start_handles(loop);
+    bool forwards = wr_forwarder_sinks(instance->forwarder) > 0;
+    if (code == 0) {
+        code = start_threads(loop);
+    }
+    if (code != 0) { /* threads that did start would use the loop: the process ends instead */
+        (void)wr_fail_native(error, WEIR_FATAL, WR_EXIT_AGAIN, code, "cannot start threads: %s",
+                             uv_strerror(code));
+        return error->status;
+    }
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    uv_thread_join(&loop->operate);
+    if (forwards) {
+        uv_thread_join(&loop->forward);
+    }
+    uv_thread_join(&loop->decide);
+    if (loop->error.status == WEIR_OK &&
+        wr_fault_at(&instance->env->fault, WR_FAULT_stop_before_end)) {
+        (void)wr_fail(&loop->error, WEIR_FATAL, WR_EXIT_BUG, "crashed at fault point");
+    }
+    show(show_data, true);
+    uv_walk(&loop->uv, close_handle, NULL);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    uv_loop_close(&loop->uv);
+    uv_mutex_destroy(&loop->mutex);
+    uv_cond_destroy(&loop->for_operate);
+    uv_cond_destroy(&loop->for_decide);
+    uv_cond_destroy(&loop->for_forward);
+    result_out->stopped = atomic_load(&loop->stop);
+    if (loop->error.status != WEIR_OK) {
+        *error = loop->error;
+    }
+    free(loop);
+    return error->status;
+}
+
+const char *wr_loop_version(void)
+{
+    return uv_version_string();
+}
