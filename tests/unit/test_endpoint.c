@@ -1,4 +1,4 @@
-/* test_endpoint.c: URIs of sources and sinks, and the words, numbers and paths that users type.
+/* test_endpoint.c: URIs of sources and sinks, right and wrong.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -78,96 +77,99 @@ static void right_uris_are_taken_apart(void **state)
     }
 }
 
+static const struct {
+    const char *uri;
+    bool is_source;
+    const char *text;
+} wrong_uris[] = {
+    {"", true, "write file:PATH"},
+    {"", false, "table:NAME"},
+    {"-", true, "weir produce"},
+    {"-", false, "stdout:"},
+    {"in.txt", true, "did you mean file:in.txt?"},
+    {"/x/a:b", true, "did you mean file:/x/a:b?"},
+    {"./out", false, "did you mean file:./out?"},
+    {"counts", false, "table:counts, log:counts or file:counts"},
+    {":x", true, "no scheme"},
+    {"fil:x", true, "did you mean file?"},
+    {"File:x", true, "did you mean file?"},
+    {"tabel:x", false, "did you mean table?"},
+    {"stdot:", false, "did you mean stdout?"},
+    {"nul:", false, "did you mean null?"},
+    {"http://x", true, "known: file, gen"},
+    {"table:x", true, "is a sink and cannot be a source"},
+    {"gen:keyed", false, "is a source and cannot be a sink"},
+    {"log:x", true, "does not read embedded topics"},
+    {"kafka://h/t", true, "does not read Kafka"},
+    {"kafka://h/t", false, "does not write to Kafka"},
+    {"file:", true, "names no file"},
+    {"file:?append=true", false, "names no file"},
+    {"file:a%2", true, "two hexadecimal digits"},
+    {"file:a%zz", true, "two hexadecimal digits"},
+    {"file:a%", true, "two hexadecimal digits"},
+    {"file:a%00b", true, "other than 00"},
+    {"file:a*.txt", true, "no globs"},
+    {"file:a[1].txt", true, "no globs"},
+    {"file:x?follow=true", true, "no parameter \"follow\" and take none"},
+    {"file:x?", true, "a `?` in a path is written %3F"},
+    {"file:x?apend=true", false, "did you mean append?"},
+    {"file:x?append=yes", false, "known: true, false"},
+    {"file:x?append", false, "NAME=VALUE"},
+    {"file:x?=true", false, "NAME=VALUE"},
+    {"gen:", true, "known: keyed, lines"},
+    {"gen:key", true, "did you mean keyed?"},
+    {"gen:line?records=1", true, "did you mean lines?"},
+    {"gen:keyed?recods=1", true, "did you mean records?"},
+    {"gen:keyed?colour=1", true, "known: records, keys, size, seed, partitions, rate"},
+    {"gen:keyed?records=", true, "records must be a number from 0"},
+    {"gen:keyed?records=1x", true, "records must be a number"},
+    {"gen:keyed?records=-1", true, "records must be a number"},
+    {"gen:keyed?records=9223372036854775808", true, "records must be a number"},
+    {"gen:keyed?keys=0", true, "keys must be a number from 1"},
+    {"gen:keyed?size=19", true, "size must be a number from 20"},
+    {"gen:keyed?size=1M", true, "to 1048556"},
+    {"gen:lines?size=1025k", true, "to 1048576"},
+    {"gen:lines?partitions=4097", true, "from 1 to 4096"},
+    {"gen:lines?rate=0", true, "rate must be a number from 1"},
+    {"gen:lines?seed=1,seed=1", true, "seed is given twice"},
+    {"gen:lines?seed=1,,rate=1", true, "NAME=VALUE"},
+    {"table:", false, "no name for a table"},
+    {"table:1x", false, "no name for a table"},
+    {"table:a-b", false, "no name for a table"},
+    {"table:\xc3\xa9t\xc3\xa9", false, "no name for a table"},
+    {"table:meta", false, "weir's own"},
+    {"table:Position", false, "weir's own"},
+    {"table:SQLite_master", false, "weir's own"},
+    {"table:x?key=txt", false, "did you mean text?"},
+    {"table:x?vaule=text", false, "did you mean value?"},
+    {"log:", false, "no name for a topic"},
+    {"log:a/b", false, "no name for a topic"},
+    {"log:a?partitions=0", false, "from 1 to 4096"},
+    {"log:a?retain_ms=1k", false, "retain_ms must be a number"},
+    {"log:a?retain_bytes=9223372036854775807k", false, "retain_bytes must be a number"},
+    {"stdout:x", false, "takes no path"},
+    {"null:?a=1", false, "take none"},
+};
+
 /* Every form that is wrong is a mistake of usage, and the text holds what leads to the right one.
  */
 static void wrong_uris_name_the_right_one(void **state)
 {
     (void)state;
-    static const struct {
-        const char *uri;
-        bool is_source;
-        const char *text;
-    } cases[] = {
-        {"", true, "write file:PATH"},
-        {"", false, "table:NAME"},
-        {"-", true, "weir produce"},
-        {"-", false, "stdout:"},
-        {"in.txt", true, "did you mean file:in.txt?"},
-        {"/x/a:b", true, "did you mean file:/x/a:b?"},
-        {"./out", false, "did you mean file:./out?"},
-        {"counts", false, "table:counts, log:counts or file:counts"},
-        {":x", true, "no scheme"},
-        {"fil:x", true, "did you mean file?"},
-        {"File:x", true, "did you mean file?"},
-        {"tabel:x", false, "did you mean table?"},
-        {"stdot:", false, "did you mean stdout?"},
-        {"nul:", false, "did you mean null?"},
-        {"http://x", true, "known: file, gen"},
-        {"table:x", true, "is a sink and cannot be a source"},
-        {"gen:keyed", false, "is a source and cannot be a sink"},
-        {"log:x", true, "does not read embedded topics"},
-        {"kafka://h/t", true, "does not read Kafka"},
-        {"kafka://h/t", false, "does not write to Kafka"},
-        {"file:", true, "names no file"},
-        {"file:?append=true", false, "names no file"},
-        {"file:a%2", true, "two hexadecimal digits"},
-        {"file:a%zz", true, "two hexadecimal digits"},
-        {"file:a%", true, "two hexadecimal digits"},
-        {"file:a%00b", true, "other than 00"},
-        {"file:a*.txt", true, "no globs"},
-        {"file:a[1].txt", true, "no globs"},
-        {"file:x?follow=true", true, "no parameter \"follow\" and take none"},
-        {"file:x?", true, "a `?` in a path is written %3F"},
-        {"file:x?apend=true", false, "did you mean append?"},
-        {"file:x?append=yes", false, "known: true, false"},
-        {"file:x?append", false, "NAME=VALUE"},
-        {"file:x?=true", false, "NAME=VALUE"},
-        {"gen:", true, "known: keyed, lines"},
-        {"gen:key", true, "did you mean keyed?"},
-        {"gen:line?records=1", true, "did you mean lines?"},
-        {"gen:keyed?recods=1", true, "did you mean records?"},
-        {"gen:keyed?colour=1", true, "known: records, keys, size, seed, partitions, rate"},
-        {"gen:keyed?records=", true, "records must be a number from 0"},
-        {"gen:keyed?records=1x", true, "records must be a number"},
-        {"gen:keyed?records=-1", true, "records must be a number"},
-        {"gen:keyed?records=9223372036854775808", true, "records must be a number"},
-        {"gen:keyed?keys=0", true, "keys must be a number from 1"},
-        {"gen:keyed?size=19", true, "size must be a number from 20"},
-        {"gen:keyed?size=1M", true, "to 1048556"},
-        {"gen:lines?size=1025k", true, "to 1048576"},
-        {"gen:lines?partitions=4097", true, "from 1 to 4096"},
-        {"gen:lines?rate=0", true, "rate must be a number from 1"},
-        {"gen:lines?seed=1,seed=1", true, "seed is given twice"},
-        {"gen:lines?seed=1,,rate=1", true, "NAME=VALUE"},
-        {"table:", false, "no name for a table"},
-        {"table:1x", false, "no name for a table"},
-        {"table:a-b", false, "no name for a table"},
-        {"table:\xc3\xa9t\xc3\xa9", false, "no name for a table"},
-        {"table:meta", false, "weir's own"},
-        {"table:Position", false, "weir's own"},
-        {"table:SQLite_master", false, "weir's own"},
-        {"table:x?key=txt", false, "did you mean text?"},
-        {"table:x?vaule=text", false, "did you mean value?"},
-        {"log:", false, "no name for a topic"},
-        {"log:a/b", false, "no name for a topic"},
-        {"log:a?partitions=0", false, "from 1 to 4096"},
-        {"log:a?retain_ms=1k", false, "retain_ms must be a number"},
-        {"log:a?retain_bytes=9223372036854775807k", false, "retain_bytes must be a number"},
-        {"stdout:x", false, "takes no path"},
-        {"null:?a=1", false, "take none"},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
+    for (size_t i = 0; i < COUNT(wrong_uris); i++) {
         struct wr_arena arena;
         struct wr_endpoint endpoint;
         struct wr_error error;
         wr_arena_init(&arena, 0);
 
-        weir_status status = parse(&arena, cases[i].uri, cases[i].is_source, &endpoint, &error);
+        weir_status status =
+            parse(&arena, wrong_uris[i].uri, wrong_uris[i].is_source, &endpoint, &error);
 
         assert_int_equal(status, WEIR_MISUSE);
         assert_int_equal(error.exit_code, WR_EXIT_USAGE);
-        if (!strstr(error.text, cases[i].text)) {
-            fail_msg("\"%s\" gave \"%s\", without \"%s\"", cases[i].uri, error.text, cases[i].text);
+        if (!strstr(error.text, wrong_uris[i].text)) {
+            fail_msg("\"%s\" gave \"%s\", without \"%s\"", wrong_uris[i].uri, error.text,
+                     wrong_uris[i].text);
         }
         wr_arena_fini(&arena);
     }
@@ -304,135 +306,6 @@ static void sinks_are_filled_in(void **state)
     }
 }
 
-/* ---- Words, numbers, paths ------------------------------------------------------------------- */
-
-/* The nearest word is a slip or the beginning of it away; others are not offered. */
-static void the_nearest_word_is_found(void **state)
-{
-    (void)state;
-    static const char *const words[] = {"epoch-records", "epoch-ms", "input", "output", "until-end",
-                                        "store",         "sync",     "stats", NULL};
-    static const struct {
-        const char *word, *nearest;
-    } cases[] = {
-        {"epoch-record", "epoch-records"},
-        {"epochs-ms", "epoch-ms"},
-        {"Input", "input"},
-        {"ouptut", "output"},
-        {"untilend", "until-end"},
-        {"sotre", "store"},
-        {"snyc", "sync"},
-        {"inp", "input"},
-        {"colour", NULL},
-        {"x", NULL},
-        {"", NULL},
-        {"kafka", NULL},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        const char *nearest = wr_nearest(cases[i].word, words);
-        assert_string_equal(nearest ? nearest : "-", cases[i].nearest ? cases[i].nearest : "-");
-    }
-    char longer[200];
-    memset(longer, 's', sizeof longer - 1);
-    longer[sizeof longer - 1] = '\0';
-    assert_null(wr_nearest(longer, words));
-}
-
-static void names_are_checked(void **state)
-{
-    (void)state;
-    char name[WR_NAME_BYTES_MAX + 2];
-    memset(name, 'n', sizeof name);
-    name[WR_NAME_BYTES_MAX] = '\0';
-    assert_true(wr_name_is_valid(name));
-    name[WR_NAME_BYTES_MAX] = 'n';
-    name[WR_NAME_BYTES_MAX + 1] = '\0';
-    assert_false(wr_name_is_valid(name));
-    assert_true(wr_name_is_valid("a.B-c_9"));
-    assert_false(wr_name_is_valid(""));
-    assert_false(wr_name_is_valid("a b"));
-    assert_false(wr_name_is_valid("a/b"));
-    assert_false(wr_name_is_valid("\xc3\xa9"));
-}
-
-static void numbers_and_sizes_are_read(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        bool number, size;
-        int64_t value;
-    } cases[] = {
-        {"0", true, true, 0},
-        {"007", true, true, 7},
-        {"-5", true, true, -5},
-        {"9223372036854775807", true, true, INT64_MAX},
-        {"-9223372036854775808", true, true, INT64_MIN},
-        {"9223372036854775808", false, false, 0},
-        {"1k", false, true, 1024},
-        {"64M", false, true, 64 << 20},
-        {"3g", false, true, INT64_C(3) << 30},
-        {"1kB", false, false, 0},
-        {"1.5k", false, false, 0},
-        {"k", false, false, 0},
-        {"", false, false, 0},
-        {"-", false, false, 0},
-        {"+1", false, false, 0},
-        {" 1", false, false, 0},
-        {"1 ", false, false, 0},
-        {"0x10", false, false, 0},
-        {"9007199254740993k", false, false, 0},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        int64_t value = 0;
-        assert_int_equal(wr_parse_number(cases[i].text, INT64_MIN, INT64_MAX, &value),
-                         cases[i].number);
-        assert_true(value == (cases[i].number ? cases[i].value : 0));
-        value = 0;
-        assert_int_equal(wr_parse_size(cases[i].text, INT64_MIN, INT64_MAX, &value), cases[i].size);
-        assert_true(value == (cases[i].size ? cases[i].value : 0));
-    }
-    int64_t value = 0;
-    assert_false(wr_parse_number("11", 0, 10, &value));
-    assert_true(wr_parse_number("10", 0, 10, &value));
-    assert_false(wr_parse_number("-1", 0, 10, &value));
-    assert_false(wr_parse_size("1k", 0, 1000, &value));
-}
-
-/* Paths become absolute in the text alone: links are not followed, nothing has to exist. */
-static void paths_become_absolute(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *path, *absolute; /* a first `~` stands for the working directory */
-    } cases[] = {
-        {"in.txt", "~/in.txt"},
-        {"./in.txt", "~/in.txt"},
-        {"a/../in.txt", "~/in.txt"},
-        {"a//b/./c", "~/a/b/c"},
-        {"/x/y", "/x/y"},
-        {"//x///y/", "/x/y"},
-        {"/x/../../y", "/y"},
-        {"/..", "/"},
-        {"/", "/"},
-        {"/x/...", "/x/..."},
-        {".", "~"},
-        {"/x/..y", "/x/..y"},
-    };
-    char here[4096];
-    assert_non_null(getcwd(here, sizeof here));
-    struct wr_arena arena;
-    wr_arena_init(&arena, 0);
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        char expected[8192];
-        bool relative = cases[i].absolute[0] == '~';
-        snprintf(expected, sizeof expected, "%s%s", relative ? here : "",
-                 cases[i].absolute + relative);
-        assert_string_equal(wr_path_absolute(cases[i].path, &arena), expected);
-    }
-    wr_arena_fini(&arena);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -442,10 +315,6 @@ int main(void)
         cmocka_unit_test(garbage_does_no_harm),
         cmocka_unit_test(numbers_of_endpoints_are_read),
         cmocka_unit_test(sinks_are_filled_in),
-        cmocka_unit_test(the_nearest_word_is_found),
-        cmocka_unit_test(names_are_checked),
-        cmocka_unit_test(numbers_and_sizes_are_read),
-        cmocka_unit_test(paths_become_absolute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
