@@ -1,0 +1,292 @@
+/* inspect.c: `weir inspect`: what is in a store, for people or as one JSON object.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "engine/cli/inspect.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/cli/cli.h"
+
+enum option_id { OPTION_JSON, OPTION_HELP };
+
+static const struct wr_option options[] = {
+    {"json", '\0', NULL, OPTION_JSON},
+    {"help", 'h', NULL, OPTION_HELP},
+    {NULL, '\0', NULL, 0},
+};
+
+/* clang-format off */
+static const char help[] =
+"Says what is in a store: the job and its graph, the last decided epoch, how far\n"
+"each input was read, watermarks, state and timers of each node, topics, what is\n"
+"still to be copied outside, dead letters, and for each sink what is guaranteed\n"
+"and why. Works while a job runs on the store, and changes nothing.\n"
+"\n"
+"      --json        the same as one JSON object\n"
+"\n"
+"Examples\n"
+"  weir inspect wordcount.weir\n"
+"  weir inspect wordcount.weir --json | jq '.inputs[].next'\n";
+/* clang-format on */
+
+struct inspect {
+    struct wr_operands operands;
+    bool json;
+};
+
+/* ---- Values ---------------------------------------------------------------------------------- */
+
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text ? text : "";
+}
+
+static int64_t number_of(const json_t *object, const char *name)
+{
+    return json_integer_value(json_object_get(object, name));
+}
+
+static void print_time(int64_t time_ms)
+{
+    time_t seconds = (time_t)(time_ms / 1000 - (time_ms % 1000 < 0));
+    struct tm parts;
+    char text[64];
+    if (gmtime_r(&seconds, &parts) && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts)) {
+        printf("%s.%03d UTC", text, (int)((time_ms % 1000 + 1000) % 1000));
+    } else {
+        printf("%" PRId64 " ms", time_ms);
+    }
+}
+
+/* Milliseconds as they are: event time need not be a date. */
+static void print_watermark(const json_t *object)
+{
+    const json_t *value = json_object_get(object, "watermark_ms");
+    if (!json_is_integer(value)) {
+        printf("watermark none yet");
+    } else if (json_integer_value(value) == INT64_MAX) {
+        printf("watermark at the end of time");
+    } else {
+        printf("watermark %" PRId64 " ms", (int64_t)json_integer_value(value));
+    }
+}
+
+/* ---- Parts ----------------------------------------------------------------------------------- */
+
+static void show_store(const json_t *found)
+{
+    const json_t *epoch = json_object_get(found, "epoch");
+    const char *job = text_of(found, "job");
+    printf("store       %s\n", text_of(found, "store"));
+    printf("            id %s, format %" PRId64 ", made by weir %s, ", text_of(found, "id"),
+           number_of(found, "format"), text_of(found, "weir"));
+    print_time(number_of(found, "created_ms"));
+    printf("\n            %" PRId64 " bytes, and %" PRId64 " in its write-ahead log\n",
+           number_of(found, "store_bytes"), number_of(found, "wal_bytes"));
+    printf("job         %s\n", *job ? job : "none yet");
+    printf("generation  %" PRId64 "\n", number_of(found, "generation"));
+    if (json_is_object(epoch)) {
+        printf("epoch       %" PRId64 ", decided ", number_of(epoch, "number"));
+        print_time(number_of(epoch, "time_ms"));
+        printf("\n");
+    } else {
+        printf("epoch       none decided yet\n");
+    }
+}
+
+static void show_graph(const json_t *found)
+{
+    const json_t *nodes = json_object_get(json_object_get(found, "graph"), "nodes"), *node, *input;
+    size_t i, j;
+    if (json_array_size(nodes)) {
+        printf("\ngraph\n");
+    }
+    json_array_foreach(nodes, i, node)
+    {
+        const json_t *inputs = json_object_get(node, "inputs");
+        printf("  %-20s %-8s", text_of(node, "name"), text_of(node, "kind"));
+        json_array_foreach(inputs, j, input)
+        {
+            int64_t side = number_of(input, "side");
+            printf("%s%s", j ? ", " : " from ", text_of(input, "from"));
+            if (side > 0) {
+                printf(" side %" PRId64, side);
+            }
+        }
+        printf("%s%s\n", json_object_get(node, "uri") ? " " : "", text_of(node, "uri"));
+    }
+}
+
+static void show_inputs(const json_t *found)
+{
+    const json_t *inputs = json_object_get(found, "inputs"), *input;
+    const json_t *watermarks = json_object_get(found, "watermarks");
+    size_t i;
+    if (json_array_size(inputs)) {
+        printf("\ninputs\n");
+    }
+    json_array_foreach(inputs, i, input)
+    {
+        const char *identity = text_of(input, "identity");
+        printf("  %-20s %s: next %" PRId64 ", ", text_of(input, "source"), text_of(input, "part"),
+               number_of(input, "next"));
+        print_watermark(input);
+        printf("%s%s%s\n", json_is_true(json_object_get(input, "idle")) ? ", idle" : "",
+               *identity ? ", identity " : "", identity);
+    }
+    if (json_array_size(watermarks)) {
+        printf("\nwatermarks by partition\n");
+    }
+    json_array_foreach(watermarks, i, input)
+    {
+        printf("  %-20s %s %s: ", text_of(input, "node"), text_of(input, "source"),
+               text_of(input, "part"));
+        print_watermark(input);
+        printf("%s\n", json_is_true(json_object_get(input, "idle")) ? ", idle" : "");
+    }
+}
+
+static void show_nodes(const json_t *found)
+{
+    const json_t *nodes = json_object_get(found, "nodes"), *node;
+    size_t i;
+    if (json_array_size(nodes)) {
+        printf("\nnodes\n");
+    }
+    json_array_foreach(nodes, i, node)
+    {
+        int64_t rows = number_of(node, "state_rows"), event = number_of(node, "timers_event");
+        int64_t clock = number_of(node, "timers_clock");
+        printf("  %-20s ", text_of(node, "name"));
+        print_watermark(node);
+        if (rows > 0) {
+            printf("; state version %" PRId64 ": %" PRId64 " rows, %" PRId64 " bytes",
+                   number_of(node, "version"), rows, number_of(node, "state_bytes"));
+        }
+        if (event > 0) {
+            printf("; %" PRId64 " timers in event time, the first at %" PRId64 " ms", event,
+                   number_of(node, "next_timer_ms"));
+        }
+        if (clock > 0) {
+            printf("; %" PRId64 " timers on the clock", clock);
+        }
+        printf("\n");
+    }
+}
+
+static void show_sinks(const json_t *found)
+{
+    const json_t *sinks = json_object_get(found, "sinks"), *sink;
+    const json_t *forwarders = json_object_get(found, "forwarders");
+    size_t i;
+    if (json_array_size(sinks)) {
+        printf("\nsinks\n");
+    }
+    json_array_foreach(sinks, i, sink)
+    {
+        printf("  %-20s %s\n  %-20s   %s\n", text_of(sink, "name"), text_of(sink, "uri"), "",
+               text_of(sink, "guarantee"));
+    }
+    if (json_array_size(forwarders)) {
+        printf("\nforwarders\n");
+    }
+    json_array_foreach(forwarders, i, sink)
+    {
+        printf("  %-20s next offset %" PRId64 ", %" PRId64 " records still to be copied",
+               text_of(sink, "sink"), number_of(sink, "next"), number_of(sink, "backlog"));
+        if (number_of(sink, "length") >= 0) {
+            printf(", %" PRId64 " bytes outside", number_of(sink, "length"));
+        }
+        printf("\n");
+    }
+}
+
+static void show_topics(const json_t *found)
+{
+    const json_t *topics = json_object_get(found, "topics"), *topic, *partition;
+    size_t i, p;
+    if (json_array_size(topics)) {
+        printf("\ntopics\n");
+    }
+    json_array_foreach(topics, i, topic)
+    {
+        json_array_foreach(json_object_get(topic, "partitions"), p, partition)
+        {
+            int64_t first = number_of(partition, "first"), next = number_of(partition, "next");
+            printf("  %-20s partition %zu: offsets from %" PRId64 ", next %" PRId64 ", %" PRId64
+                   " records, %" PRId64 " bytes\n",
+                   p == 0 ? text_of(topic, "name") : "", p, first, next, next - first,
+                   number_of(partition, "bytes"));
+        }
+    }
+}
+
+static void show_dead_letters(const json_t *found)
+{
+    const json_t *rejects = json_object_get(found, "dead_letters"), *reject;
+    size_t i;
+    printf("\ndead letters\n");
+    json_array_foreach(rejects, i, reject)
+    {
+        printf("  %-20s %" PRId64 ", the last in epoch %" PRId64 "\n", text_of(reject, "node"),
+               number_of(reject, "count"), number_of(reject, "last_epoch"));
+    }
+    if (!json_array_size(rejects)) {
+        printf("  none\n");
+    }
+}
+
+/* ---- The subcommand -------------------------------------------------------------------------- */
+
+static weir_status show(const json_t *found, bool json, struct wr_error *error)
+{
+    if (json) {
+        return json_dumpf(found, stdout, JSON_COMPACT) == 0 && putchar('\n') != EOF
+                   ? WEIR_OK
+                   : wr_cli_flush(error);
+    }
+    show_store(found);
+    show_graph(found);
+    show_inputs(found);
+    show_nodes(found);
+    show_sinks(found);
+    show_topics(found);
+    show_dead_letters(found);
+    return WEIR_OK;
+}
+
+static weir_status take(void *context, const struct wr_option *option, const char *value,
+                        struct wr_error *error)
+{
+    struct inspect *inspect = context;
+    if (!option) {
+        return wr_operands_add(&inspect->operands, value, error);
+    }
+    if (option->id == OPTION_JSON) {
+        inspect->json = true;
+    }
+    return WEIR_OK;
+}
+
+static int run(struct wr_cli *cli, int argc, char **argv)
+{
+    const char *const names[] = {"STORE", NULL};
+    struct inspect inspect = {.operands = {.command = "weir inspect", .names = names}};
+    struct wr_error *error = &cli->error;
+    json_t *found = NULL;
+    if (wr_options_parse("weir inspect", options, argc, argv, take, &inspect, error) == WEIR_OK &&
+        wr_operands_check(&inspect.operands, error) == WEIR_OK &&
+        wr_inspect_gather(&cli->env, inspect.operands.values[0], &found, error) == WEIR_OK) {
+        show(found, inspect.json, error);
+    }
+    json_decref(found);
+    return wr_cli_end(cli);
+}
+
+const struct wr_command wr_command_inspect = {
+    "inspect", "[--json] STORE", "what is in a store", options, help, run,
+};

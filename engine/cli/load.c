@@ -1,0 +1,97 @@
+/* load.c: see load.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "engine/cli/load.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+void wr_base_name(const char *path, const char *suffix, char *name_out, size_t size)
+{
+    const char *slash = strrchr(path, '/');
+    const char *base = slash ? slash + 1 : path;
+    size_t length = strlen(base), tail = strlen(suffix);
+    if (length > tail && strcmp(base + length - tail, suffix) == 0) {
+        length -= tail;
+    }
+    length = length < size ? length : size - 1;
+    memcpy(name_out, base, length);
+    name_out[length] = '\0';
+}
+
+static weir_status fail_load(struct wr_error *error, const char *path)
+{
+    const char *why = dlerror();
+    return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
+                   "cannot load the job %s: %s; a job is a shared object: cc -shared -fPIC -o "
+                   "job.so job.c",
+                   path, why ? why : "no reason given");
+}
+
+static weir_status check_abi(void *handle, const char *path, struct wr_error *error)
+{
+    const unsigned *mark = dlsym(handle, "weir_abi_mark");
+    if (!mark || !dlsym(handle, "weir_define")) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
+                       "%s is no job: it has no weir_define; define it with WEIR_JOB(job) { ... } "
+                       "of weir.h",
+                       path);
+    }
+    if (*mark != WEIR_ABI) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
+                       "%s was compiled for ABI %u, this weir has %d: compile it again with this "
+                       "weir's weir.h",
+                       path, *mark, WEIR_ABI);
+    }
+    return WEIR_OK;
+}
+
+weir_status wr_job_file_open(const char *path, struct wr_job_file *file_out, struct wr_error *error)
+{
+    *file_out = (struct wr_job_file){.handle = NULL};
+    if (access(path, R_OK) != 0) {
+        return wr_fail_errno(error, "cannot open the job %s", path);
+    }
+    char here[WR_URI_BYTES_MAX]; /* dlopen looks for a name without a slash elsewhere */
+    int wrote = snprintf(here, sizeof here, "%s%s", strchr(path, '/') ? "" : "./", path);
+    if (wrote < 0 || (size_t)wrote >= sizeof here) {
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "the job's path has %zu bytes; the limit is %d", strlen(path),
+                       WR_URI_BYTES_MAX - 3);
+    }
+    /* Lazily first: a job for another ABI may want functions that this weir does not have, and the
+     * mark says more about that than the linker. */
+    void *handle = dlopen(here, RTLD_LAZY | RTLD_LOCAL);
+    if (!handle) {
+        return fail_load(error, path);
+    }
+    weir_status status = check_abi(handle, path, error);
+    if (status == WEIR_OK) {
+        void *again = dlopen(here, RTLD_NOW | RTLD_LOCAL); /* now every function must be there */
+        if (again) {
+            dlclose(again); /* the first handle keeps it */
+        } else {
+            status = fail_load(error, path);
+        }
+    }
+    if (status != WEIR_OK) {
+        dlclose(handle);
+        return status;
+    }
+    void *define = dlsym(handle, "weir_define");
+    memcpy(&file_out->define, &define, sizeof define); /* ISO C has no cast for this */
+    file_out->handle = handle;
+    wr_base_name(path, ".so", file_out->name, sizeof file_out->name);
+    return WEIR_OK;
+}
+
+void wr_job_file_close(struct wr_job_file *file)
+{
+    if (file->handle) {
+        dlclose(file->handle);
+        file->handle = NULL;
+    }
+}

@@ -1,0 +1,375 @@
+/* run.c: `weir run`, and a program with its job built in (weir_main): options, the config file,
+ * loading the job. What runs it is wr_run.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "engine/cli/cli.h"
+
+#include <string.h>
+
+#include "engine/cli/load.h"
+#include "engine/run.h"
+
+enum { MS_MAX = 3600000 };
+#define CACHE_BYTES_MAX (1LL << 40)
+#define WAL_BYTES_MIN (1LL << 20)
+
+enum option_id {
+    OPTION_INPUT,
+    OPTION_OUTPUT,
+    OPTION_STORE,
+    OPTION_DELIVERY,
+    OPTION_EPOCH_RECORDS,
+    OPTION_EPOCH_MS,
+    OPTION_POSITIONS_MS,
+    OPTION_FORWARD_MS,
+    OPTION_SYNC,
+    OPTION_CACHE,
+    OPTION_WAL_MAX,
+    OPTION_UNTIL_END,
+    OPTION_DRAIN,
+    OPTION_ON_ERROR,
+    OPTION_DEFINE,
+    OPTION_CONFIG,
+    OPTION_CHECK,
+    OPTION_STATS,
+    OPTION_QUIET,
+    OPTION_VERBOSE,
+    OPTION_HELP,
+    OPTION_VERSION,
+};
+
+static const struct wr_option options[] = {
+    {"input", 'i', "NAME=URI", OPTION_INPUT},
+    {"output", 'o', "NAME=URI", OPTION_OUTPUT},
+    {"store", 's', "FILE", OPTION_STORE},
+    {"delivery", 'd', "MODE", OPTION_DELIVERY},
+    {"epoch-records", '\0', "N", OPTION_EPOCH_RECORDS},
+    {"epoch-ms", '\0', "N", OPTION_EPOCH_MS},
+    {"positions-ms", '\0', "N", OPTION_POSITIONS_MS},
+    {"forward-ms", '\0', "N", OPTION_FORWARD_MS},
+    {"sync", '\0', "full|normal|off", OPTION_SYNC},
+    {"cache", '\0', "SIZE", OPTION_CACHE},
+    {"wal-max", '\0', "SIZE", OPTION_WAL_MAX},
+    {"until-end", '\0', NULL, OPTION_UNTIL_END},
+    {"drain", '\0', NULL, OPTION_DRAIN},
+    {"on-error", '\0', "stop", OPTION_ON_ERROR},
+    {"define", 'D', "NAME=VALUE", OPTION_DEFINE},
+    {"config", 'c', "FILE", OPTION_CONFIG},
+    {"check", '\0', NULL, OPTION_CHECK},
+    {"stats", '\0', "FILE|-", OPTION_STATS},
+    {"quiet", 'q', NULL, OPTION_QUIET},
+    {"verbose", 'v', NULL, OPTION_VERBOSE},
+    {"help", 'h', NULL, OPTION_HELP},
+    {"version", '\0', NULL, OPTION_VERSION},
+    {NULL, '\0', NULL, 0},
+};
+
+/* clang-format off */
+static const char help[] =
+"Runs a job until its inputs end, or until it is stopped (Ctrl-C, SIGTERM). Each\n"
+"record takes effect exactly once, whatever crashes in between: start the same\n"
+"command again and it goes on from where the store is. JOB.so is a shared object\n"
+"made with weir.h: cc -shared -fPIC -o job.so job.c\n"
+"\n"
+"What it reads and writes\n"
+"  -i, --input NAME=URI     where source NAME reads: file:PATH, gen:keyed,\n"
+"                           gen:lines (?records=N&keys=K&size=B&partitions=P)\n"
+"  -o, --output NAME=URI    where sink NAME goes: table:NAME, log:TOPIC,\n"
+"                           file:PATH, stdout:, null:\n"
+"  -s, --store FILE         the store; default NAME.weir in this directory\n"
+"  -D, --define NAME=VALUE  an option of the job itself\n"
+"  -c, --config FILE        options from a file, one a line, as in\n"
+"                           \"input lines=file:in.txt\"; # starts a comment line,\n"
+"                           ${NAME} is the environment's; the command line wins\n"
+"\n"
+"When it ends\n"
+"      --until-end          when every input is read to where it ended at start\n"
+"      --drain              at the end, let every window and timer fire\n"
+"      --check              only build the graph and list what it has\n"
+"      --on-error stop      a failure that repeats five times ends the run\n"
+"\n"
+"How it is decided\n"
+"  -d, --delivery MODE      exactly-once\n"
+"      --epoch-records N    seal an epoch at N records, 1 to 16777216\n"
+"      --epoch-ms N         or at this age; without both, as soon as possible\n"
+"      --sync MODE          full: survives power loss (default); normal: survives\n"
+"                           kill -9; off: a power cut may destroy the store\n"
+"      --cache SIZE         memory for state that was read, default 64M\n"
+"      --wal-max SIZE       stop when SQLite's log is larger, default 4G\n"
+"      --positions-ms N     how often positions are stored alone\n"
+"      --forward-ms N       how often output is copied outside, default 100\n"
+"\n"
+"What it shows\n"
+"      --stats FILE|-       a JSON line a second, and one with totals at the end\n"
+"  -q, --quiet              only warnings and errors\n"
+"  -v, --verbose            more\n"
+"\n"
+"Exit codes\n"
+"  0 done or stopped   64 misspelt option, name or URI   65 bad data\n"
+"  66 no such input or job   74 I/O error, disk full   75 store in use, try again\n"
+"  77 not permitted   78 another job's store, newer format, other ABI   70 a bug\n"
+"\n"
+"Examples\n"
+"  weir run build/examples/wordcount.so -i lines=file:book.txt\n"
+"  weir run ./count.so -i in=gen:keyed?records=1000000 -o out=log:counts\n";
+/* clang-format on */
+
+/* ---- Options into wr_run_options ------------------------------------------------------------- */
+
+struct arguments {
+    struct wr_run_options run;
+    const char *job; /* JOB.so; NULL: none yet */
+    bool takes_job;
+    struct wr_arena arena; /* what config files say */
+    const char *command;
+};
+
+static weir_status set_delivery(struct wr_run_options *run, const char *value,
+                                struct wr_error *error)
+{
+    if (wr_delivery_parse(value, &run->delivery)) {
+        return WEIR_OK;
+    }
+    if (strcmp(value, "at-least-once") == 0 || strcmp(value, "at-most-once") == 0) {
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "--delivery %s: this version has only exactly-once; leave the option out",
+                       value);
+    }
+    const char *const choices[] = {"exactly-once", NULL};
+    int index = 0;
+    return wr_option_choice("--delivery", value, choices, &index, error);
+}
+
+static weir_status set_sync(struct wr_run_options *run, const char *value, struct wr_error *error)
+{
+    const char *const choices[] = {"full", "normal", "off", NULL};
+    const enum wr_sync syncs[] = {WR_SYNC_FULL, WR_SYNC_NORMAL, WR_SYNC_OFF};
+    int index = 0;
+    WR_TRY(wr_option_choice("--sync", value, choices, &index, error));
+    run->sync = syncs[index];
+    return WEIR_OK;
+}
+
+static weir_status set_on_error(const char *value, struct wr_error *error)
+{
+    const char *const choices[] = {"stop", NULL};
+    int index = 0;
+    if (strcmp(value, "reject") == 0) {
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "--on-error reject: this version has only stop");
+    }
+    return wr_option_choice("--on-error", value, choices, &index, error);
+}
+
+/* The options that are numbers and sizes. */
+static weir_status set_number(struct wr_run_options *run, const struct wr_option *option,
+                              const char *value, struct wr_error *error)
+{
+    switch ((enum option_id)option->id) {
+    case OPTION_EPOCH_RECORDS:
+        return wr_option_number("--epoch-records", value, 1, WR_EPOCH_RECORDS_MAX,
+                                &run->epoch_records, error);
+    case OPTION_EPOCH_MS:
+        return wr_option_number("--epoch-ms", value, 1, WR_EPOCH_MS_MAX, &run->epoch_ms, error);
+    case OPTION_POSITIONS_MS:
+        return wr_option_number("--positions-ms", value, 1, MS_MAX, &run->positions_ms, error);
+    case OPTION_FORWARD_MS:
+        return wr_option_number("--forward-ms", value, 1, MS_MAX, &run->forward_ms, error);
+    case OPTION_CACHE:
+        return wr_option_size("--cache", value, 0, CACHE_BYTES_MAX, &run->cache_bytes, error);
+    default:
+        return wr_option_size("--wal-max", value, WAL_BYTES_MIN, CACHE_BYTES_MAX,
+                              &run->wal_bytes_max, error);
+    }
+}
+
+static weir_status add_setting(struct wr_settings *settings, const struct wr_option *option,
+                               const char *value, struct wr_error *error)
+{
+    const char *equals = strchr(value, '=');
+    if (!equals || equals == value) {
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE, "--%s is \"%s\"; it takes %s",
+                       option->name, value, option->takes);
+    }
+    return wr_settings_add(settings, value, error);
+}
+
+static weir_status set_option(struct wr_run_options *run, const struct wr_option *option,
+                              const char *value, struct wr_error *error)
+{
+    switch ((enum option_id)option->id) {
+    case OPTION_INPUT:
+        return add_setting(&run->inputs, option, value, error);
+    case OPTION_OUTPUT:
+        return add_setting(&run->outputs, option, value, error);
+    case OPTION_DEFINE:
+        return add_setting(&run->defines, option, value, error);
+    case OPTION_STORE:
+        run->store = value;
+        break;
+    case OPTION_DELIVERY:
+        return set_delivery(run, value, error);
+    case OPTION_SYNC:
+        return set_sync(run, value, error);
+    case OPTION_ON_ERROR:
+        return set_on_error(value, error);
+    case OPTION_UNTIL_END:
+        run->until_end = true;
+        break;
+    case OPTION_DRAIN:
+        run->drain = true;
+        break;
+    case OPTION_CHECK:
+        run->check = true;
+        break;
+    case OPTION_STATS:
+        run->stats = value;
+        break;
+    case OPTION_QUIET:
+        run->verbosity = -1;
+        break;
+    case OPTION_VERBOSE:
+        run->verbosity = 1;
+        break;
+    case OPTION_CONFIG:
+    case OPTION_HELP:
+    case OPTION_VERSION: /* seen to before */
+        break;
+    default:
+        return set_number(run, option, value, error);
+    }
+    return WEIR_OK;
+}
+
+static weir_status take_argument(void *context, const struct wr_option *option, const char *value,
+                                 struct wr_error *error)
+{
+    struct arguments *arguments = context;
+    if (option) {
+        return set_option(&arguments->run, option, value, error);
+    }
+    if (!arguments->takes_job) {
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "%s: \"%s\" is one argument too many; the job is built in",
+                       arguments->command, value);
+    }
+    if (arguments->job) {
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "%s: two jobs, %s and %s; a run has one, and an option's value stands right "
+                       "behind the option",
+                       arguments->command, arguments->job, value);
+    }
+    arguments->job = value;
+    return WEIR_OK;
+}
+
+/* The first pass reads config files alone, so that what the command line says comes later and wins,
+ * wherever -c stands. */
+static weir_status take_config(void *context, const struct wr_option *option, const char *value,
+                               struct wr_error *error)
+{
+    struct arguments *arguments = context;
+    if (!option || option->id != OPTION_CONFIG) {
+        return WEIR_OK;
+    }
+    return wr_config_read(value, arguments->command, options, &arguments->arena, take_argument,
+                          arguments, error);
+}
+
+static void arguments_init(struct arguments *arguments, const char *command, bool takes_job)
+{
+    *arguments = (struct arguments){.command = command, .takes_job = takes_job};
+    wr_run_options_init(&arguments->run);
+    wr_arena_init(&arguments->arena, 0);
+}
+
+static void arguments_fini(struct arguments *arguments)
+{
+    wr_run_options_fini(&arguments->run);
+    wr_arena_fini(&arguments->arena);
+}
+
+static weir_status arguments_read(struct arguments *arguments, int argc, char **argv,
+                                  struct wr_error *error)
+{
+    WR_TRY(
+        wr_options_parse(arguments->command, options, argc, argv, take_config, arguments, error));
+    return wr_options_parse(arguments->command, options, argc, argv, take_argument, arguments,
+                            error);
+}
+
+/* ---- Running --------------------------------------------------------------------------------- */
+
+static bool ask_version(int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--version") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int run_job(struct wr_cli *cli, struct arguments *arguments, const char *name,
+                   void (*define)(weir_job *))
+{
+    cli->env.level = (enum wr_level)((int)WR_LOG_NOTICE + arguments->run.verbosity);
+    return wr_run(&cli->env, name, define, &arguments->run);
+}
+
+static int run_file(struct wr_cli *cli, struct arguments *arguments)
+{
+    struct wr_job_file file;
+    if (!arguments->job) {
+        wr_fail(&cli->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                "weir run: JOB.so is missing, as in: weir run build/examples/wordcount.so; see "
+                "weir run --help");
+        return wr_cli_end(cli);
+    }
+    if (wr_job_file_open(arguments->job, &file, &cli->error) != WEIR_OK) {
+        return wr_cli_end(cli);
+    }
+    int code = run_job(cli, arguments, file.name, file.define);
+    wr_job_file_close(&file);
+    return code;
+}
+
+static int run(struct wr_cli *cli, int argc, char **argv)
+{
+    struct arguments arguments;
+    if (ask_version(argc, argv)) {
+        wr_cli_version();
+        return wr_cli_end(cli);
+    }
+    arguments_init(&arguments, "weir run", true);
+    int code = arguments_read(&arguments, argc, argv, &cli->error) == WEIR_OK
+                   ? run_file(cli, &arguments)
+                   : wr_cli_end(cli);
+    arguments_fini(&arguments);
+    return code;
+}
+
+const struct wr_command wr_command_run = {
+    "run", "[options] JOB.so", "run a job", options, help, run,
+};
+
+int wr_cli_run_define(struct wr_cli *cli, const char *name, void (*define)(weir_job *), int argc,
+                      char **argv)
+{
+    if (wr_options_ask_help(options, argc, argv)) {
+        const struct wr_command command = {name, "[options]", "run this job", options, help, run};
+        wr_cli_help(&command, NULL);
+        return wr_cli_end(cli);
+    }
+    if (ask_version(argc, argv)) {
+        wr_cli_version();
+        return wr_cli_end(cli);
+    }
+    struct arguments arguments;
+    arguments_init(&arguments, name, false);
+    int code = arguments_read(&arguments, argc, argv, &cli->error) == WEIR_OK
+                   ? run_job(cli, &arguments, name, define)
+                   : wr_cli_end(cli);
+    arguments_fini(&arguments);
+    return code;
+}
