@@ -114,7 +114,7 @@ class Job:
 
     def rejects(self):
         """The reasons of all dead letters."""
-        return [reason.decode() for reason, in self.query("SELECT reason FROM reject ORDER BY seq")]
+        return [reason.decode() for reason, in self.query("SELECT reason FROM reject ORDER BY id")]
 
     def verify(self):
         done = subprocess.run([WEIR, "verify", self.store], capture_output=True, text=True)
