@@ -20,7 +20,7 @@
 #include "txn/base/bytes.h"
 #include "txn/base/error.h"
 
-enum { WR_BATCH_HEADER_BYTES = 40, WR_BATCH_FORMAT = 1 };
+enum { WR_BATCH_HEADER_BYTES = 40, WR_BATCH_CRC_AT = 4, WR_BATCH_FORMAT = 1 };
 
 /* A batch being built. Keeps its memory from one use to the next. */
 struct wr_batch {

@@ -95,9 +95,13 @@ struct wr_definition {
     const char *options; /* JSON text: delivery, sync, each source's and sink's URI */
 };
 /* Makes nodes, topics, tables and markers that are missing, in one transaction; what the job no
- * longer has stays (the caller has refused what must not go). 78 when a topic has another number of
- * partitions than asked for, or a table other columns; 64 when a table's name is one of weir's own.
- */
+ * longer has stays (the caller has refused what must not go), and so does the version of a node
+ * that is there (wr_store_upgrade moves it). 78 when a topic has another number of partitions than
+ * asked for, or a table other columns; 64 when a table's name is one of weir's own.
+ *
+ * Sinks: partitions 0 stands for as many as there are, or one; retain_ms and retain_bytes -1 for
+ * what is stored, or for ever. `next` points into the store's memory, valid until it is closed. An
+ * epoch's sinks must be these, in the same order. */
 weir_status wr_store_define(struct wr_store *store, struct wr_definition *definition,
                             struct wr_error *error);
 
@@ -109,6 +113,9 @@ typedef weir_status (*wr_store_upgrade_fn)(void *data, weir_bytes key, weir_byte
                                            struct wr_error *error);
 weir_status wr_store_upgrade(struct wr_store *store, uint32_t node, unsigned version,
                              wr_store_upgrade_fn upgrade, void *data, struct wr_error *error);
+
+/* Deletes a topic (not an outbox) and all its records. 64 when there is none of this name. */
+weir_status wr_store_drop_topic(struct wr_store *store, const char *name, struct wr_error *error);
 
 /* ---- Deciding -------------------------------------------------------------------------------- */
 

@@ -1,0 +1,278 @@
+/* store_apply.c: deciding: one transaction makes a sealed epoch last, whole or not at all
+ * (invariant 1). See store.h.
+ *
+ *   reserve memory ▶ BEGIN IMMEDIATE ▶ generation ▶ state ▶ timers ▶ tables ▶ logs, rejects ▶
+ *   positions, watermarks ▶ markers, trimming ▶ the epoch's own row ▶ COMMIT
+ *
+ * Whatever fails in between rolls back. The epoch's row is written last: it holds the positions and
+ * offsets as they are after it, so every output can be traced to its input range.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "txn/base/assert.h"
+#include "txn/store_inner.h"
+
+enum { HISTORY_STEP = 1000 }; /* the history is trimmed this many epochs at a time */
+
+/* ---- The transaction ------------------------------------------------------------------------- */
+
+static weir_status check_generation(struct wr_store *store, struct wr_error *error)
+{
+    sqlite3_stmt *statement;
+    bool row;
+    WR_TRY(wr_store_statement(store, WR_DO_GENERATION,
+                              "SELECT value FROM meta WHERE key = 'generation'", &statement,
+                              error));
+    WR_TRY(wr_sql_step(&store->sql, statement, &row, error));
+    if (!row) {
+        return wr_sql_broken(&store->sql, error, "meta holds no generation");
+    }
+    int64_t found = sqlite3_column_int64(statement, 0);
+    sqlite3_reset(statement);
+    if (found != store->info.generation) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_AGAIN,
+                       "cannot %s %s: overtaken: this run has generation %lld, and the store was "
+                       "opened since by one with %lld; only that one may go on",
+                       store->sql.doing, store->sql.path, (long long)store->info.generation,
+                       (long long)found);
+    }
+    return WEIR_OK;
+}
+
+weir_status wr_store_begin(struct wr_store *store, struct wr_error *error)
+{
+    sqlite3_stmt *statement;
+    wr_assert(sqlite3_get_autocommit(store->sql.db));
+    WR_TRY(wr_store_statement(store, WR_DO_BEGIN, "BEGIN IMMEDIATE", &statement, error));
+    WR_TRY(wr_sql_run(&store->sql, statement, error));
+    weir_status status = check_generation(store, error);
+    return status == WEIR_OK ? status : wr_store_end(store, status, error);
+}
+
+static weir_status undo(struct wr_store *store, weir_status status)
+{
+    for (sqlite3_stmt *at = NULL; (at = sqlite3_next_stmt(store->sql.db, at));) {
+        sqlite3_reset(at);
+    }
+    if (!sqlite3_get_autocommit(store->sql.db)) { /* some failures have rolled back already */
+        sqlite3_exec(store->sql.db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    return status;
+}
+
+weir_status wr_store_end(struct wr_store *store, weir_status status, struct wr_error *error)
+{
+    if (status == WEIR_OK) {
+        sqlite3_stmt *statement;
+        status = wr_store_statement(store, WR_DO_END, "COMMIT", &statement, error);
+        if (status == WEIR_OK) {
+            status = wr_sql_run(&store->sql, statement, error);
+        }
+    }
+    return status == WEIR_OK ? status : undo(store, status);
+}
+
+/* ---- Rejects, positions, watermarks ---------------------------------------------------------- */
+
+static weir_status apply_reject(struct wr_store *store, int64_t epoch,
+                                const struct wr_reject *reject, struct wr_error *error)
+{
+    weir_bytes headers = {NULL, 0};
+    if (reject->record.header_count > 0) {
+        WR_TRY(wr_headers_encode(&reject->record, &store->scratch, &headers, error));
+    }
+    sqlite3_stmt *statement;
+    WR_TRY(wr_store_statement(store, WR_DO_REJECT,
+                              "INSERT INTO reject(epoch, source, part, offset, node, input, seq,"
+                              " key, value, headers, time_ms, timer, reason)"
+                              " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                              &statement, error));
+    wr_sql_int(statement, 1, epoch);
+    wr_sql_text(statement, 2, reject->source);
+    wr_sql_text(statement, 3, reject->part);
+    wr_sql_time(statement, 4, reject->source ? reject->offset : INT64_MIN);
+    wr_sql_text(statement, 5, reject->node);
+    wr_sql_int(statement, 6, reject->input);
+    wr_sql_int(statement, 7, reject->seq);
+    wr_sql_bytes(statement, 8, reject->record.key);
+    wr_sql_bytes(statement, 9, reject->record.value);
+    wr_sql_bytes(statement, 10, headers);
+    wr_sql_int(statement, 11, reject->record.time_ms);
+    wr_sql_bytes(statement, 12, reject->timer);
+    wr_sql_text(statement, 13, reject->reason);
+    return wr_sql_run(&store->sql, statement, error);
+}
+
+static weir_status apply_position(struct wr_store *store, const struct wr_position *position,
+                                  struct wr_error *error)
+{
+    sqlite3_stmt *statement;
+    WR_TRY(wr_store_statement(
+        store, WR_DO_POSITION_PUT,
+        "INSERT OR REPLACE INTO position(source, part, next, watermark_ms, idle, identity)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        &statement, error));
+    wr_sql_text(statement, 1, position->source);
+    wr_sql_text(statement, 2, position->part);
+    wr_sql_int(statement, 3, position->next);
+    wr_sql_time(statement, 4, position->watermark_ms);
+    wr_sql_int(statement, 5, position->idle);
+    wr_sql_text(statement, 6, position->identity);
+    return wr_sql_run(&store->sql, statement, error);
+}
+
+static weir_status apply_watermark(struct wr_store *store, const struct wr_watermark *watermark,
+                                   struct wr_error *error)
+{
+    sqlite3_stmt *statement;
+    WR_TRY(wr_store_statement(
+        store, WR_DO_WATERMARK_PUT,
+        "INSERT OR REPLACE INTO watermark(node, source, part, watermark_ms, idle)"
+        " VALUES(?1, ?2, ?3, ?4, ?5)",
+        &statement, error));
+    wr_sql_int(statement, 1, watermark->node);
+    wr_sql_text(statement, 2, watermark->source);
+    wr_sql_text(statement, 3, watermark->part);
+    wr_sql_time(statement, 4, watermark->watermark_ms);
+    wr_sql_int(statement, 5, watermark->idle);
+    return wr_sql_run(&store->sql, statement, error);
+}
+
+static weir_status apply_node(struct wr_store *store, const struct wr_node_watermark *node,
+                              struct wr_error *error)
+{
+    sqlite3_stmt *statement;
+    WR_TRY(wr_store_statement(store, WR_DO_NODE_WATERMARK,
+                              "UPDATE node SET watermark_ms = ?2 WHERE id = ?1", &statement,
+                              error));
+    wr_sql_int(statement, 1, node->node);
+    wr_sql_time(statement, 2, node->watermark_ms);
+    return wr_sql_run(&store->sql, statement, error);
+}
+
+static weir_status apply_rejects(struct wr_store *store, const struct wr_epoch *epoch,
+                                 struct wr_error *error)
+{
+    size_t count = 0;
+    for (const struct wr_reject *at = epoch->rejects; at; at = at->next, count++) {
+        WR_TRY(apply_reject(store, epoch->number, at, error));
+    }
+    wr_assert_that(count, ==, epoch->reject_count);
+    return WEIR_OK;
+}
+
+static weir_status apply_positions(struct wr_store *store, const struct wr_epoch *epoch,
+                                   struct wr_error *error)
+{
+    for (size_t i = 0; i < epoch->position_count; i++) {
+        WR_TRY(apply_position(store, &epoch->positions[i], error));
+    }
+    for (size_t i = 0; i < epoch->watermark_count; i++) {
+        WR_TRY(apply_watermark(store, &epoch->watermarks[i], error));
+    }
+    for (size_t i = 0; i < epoch->node_count; i++) {
+        WR_TRY(apply_node(store, &epoch->nodes[i], error));
+    }
+    return WEIR_OK;
+}
+
+/* ---- The epoch's own row --------------------------------------------------------------------- */
+
+/* Two levels of JSON objects: source and part, topic and partition. */
+static const char epoch_text[] =
+    "INSERT INTO epoch(number, time_ms, records, positions, offsets) VALUES(?1, ?2, ?3,"
+    " (SELECT json_group_object(source, json(parts)) FROM"
+    "   (SELECT source, json_group_object(part, next) AS parts FROM position GROUP BY source)),"
+    " (SELECT json_group_object(log, json(parts)) FROM"
+    "   (SELECT iif(outbox, 'outbox:', '') || name AS log,"
+    "           json_group_object(partition, next) AS parts"
+    "    FROM partition JOIN topic ON topic.id = partition.topic GROUP BY topic.id)))";
+
+static weir_status apply_row(struct wr_store *store, const struct wr_epoch *epoch, int64_t now_ms,
+                             struct wr_error *error)
+{
+    sqlite3_stmt *statement;
+    WR_TRY(wr_store_statement(store, WR_DO_EPOCH_LAST,
+                              "UPDATE meta SET value = ?2 WHERE key = 'epoch' AND value = ?1",
+                              &statement, error));
+    wr_sql_int(statement, 1, epoch->number - 1);
+    wr_sql_int(statement, 2, epoch->number);
+    WR_TRY(wr_sql_run(&store->sql, statement, error));
+    if (sqlite3_changes(store->sql.db) != 1) {
+        return wr_sql_broken(&store->sql, error, "the last epoch in meta is not %lld",
+                             (long long)epoch->number - 1);
+    }
+    WR_TRY(wr_store_statement(store, WR_DO_EPOCH, epoch_text, &statement, error));
+    wr_sql_int(statement, 1, epoch->number);
+    wr_sql_int(statement, 2, now_ms);
+    wr_sql_int(statement, 3, epoch->records_in);
+    WR_TRY(wr_sql_run(&store->sql, statement, error));
+    if (epoch->number % HISTORY_STEP != 0) {
+        return WEIR_OK;
+    }
+    WR_TRY(wr_store_statement(store, WR_DO_EPOCH_TRIM, "DELETE FROM epoch WHERE number <= ?1",
+                              &statement, error));
+    wr_sql_int(statement, 1, epoch->number - WR_EPOCH_HISTORY);
+    return wr_sql_run(&store->sql, statement, error);
+}
+
+/* ---- All of it ------------------------------------------------------------------------------- */
+
+static weir_status apply_epoch(struct wr_store *store, const struct wr_epoch *epoch, int64_t now_ms,
+                               struct wr_error *error)
+{
+    struct wr_fault *fault = &store->env->fault;
+    WR_TRY(wr_store_apply_state(store, epoch, error));
+    WR_FAULT(fault, decide_after_state, error);
+    WR_TRY(wr_store_apply_timers(store, epoch, error));
+    WR_FAULT(fault, decide_after_timers, error);
+    WR_TRY(wr_store_apply_tables(store, epoch, error));
+    WR_FAULT(fault, decide_after_tables, error);
+    WR_TRY(wr_store_apply_logs(store, epoch, now_ms, error));
+    WR_TRY(apply_rejects(store, epoch, error));
+    WR_FAULT(fault, decide_after_logs, error);
+    WR_TRY(apply_positions(store, epoch, error));
+    WR_FAULT(fault, decide_after_positions, error);
+    return WEIR_OK;
+}
+
+static weir_status apply_all(struct wr_store *store, const struct wr_epoch *epoch,
+                             const struct wr_marker *markers, size_t marker_count,
+                             struct wr_error *error)
+{
+    int64_t now_ms = store->env->wall_ms(store->env);
+    WR_FAULT(&store->env->fault, decide_after_begin, error);
+    if (epoch) {
+        WR_TRY(apply_epoch(store, epoch, now_ms, error));
+    }
+    for (size_t i = 0; i < marker_count; i++) {
+        WR_TRY(wr_store_apply_marker(store, &markers[i], error));
+    }
+    if (epoch) {
+        WR_TRY(apply_row(store, epoch, now_ms, error));
+    }
+    WR_FAULT(&store->env->fault, decide_before_end, error);
+    return WEIR_OK;
+}
+
+weir_status wr_store_apply(struct wr_store *store, const struct wr_epoch *epoch,
+                           const struct wr_marker *markers, size_t marker_count,
+                           struct wr_error *error)
+{
+    if (epoch) {
+        wr_assert_that(epoch->phase, ==, WR_EPOCH_SEALED);
+        wr_assert_that(epoch->number, ==, store->decided + 1);
+        wr_sql_doing(&store->sql, "decide epoch %lld of", (long long)epoch->number);
+        WR_TRY(wr_store_reserve(store, epoch, error));
+    } else {
+        wr_sql_doing(&store->sql, "move the markers of");
+    }
+    wr_arena_reset(&store->scratch);
+    WR_FAULT(&store->env->fault, decide_before_begin, error);
+    WR_TRY(wr_store_begin(store, error));
+    WR_TRY(wr_store_end(store, apply_all(store, epoch, markers, marker_count, error), error));
+    if (epoch) {
+        store->decided = epoch->number;
+    }
+    WR_FAULT(&store->env->fault, decide_after_end, error);
+    return WEIR_OK;
+}

@@ -1,0 +1,186 @@
+/* store_inner.h: what the store's files share about an open store and a reader.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef WR_STORE_INNER_H
+#define WR_STORE_INNER_H
+
+#include <stdatomic.h>
+
+#include "txn/store.h"
+#include "txn/store_sql.h"
+
+/* ---- Files by name (store_file.c) ------------------------------------------------------------ */
+
+/* The absolute path of a store without symbolic links; 66 when its directory is missing. */
+weir_status wr_store_resolve(const char *path, char out[WR_URI_BYTES_MAX], struct wr_error *error);
+weir_status wr_store_check_file(const char *path, bool create, struct wr_error *error);
+/* Takes PATH.lock; 75 with the holder's pid. The descriptor is set also on failure, -1: none. */
+weir_status wr_store_lock(const char *store_path, int *file_out, struct wr_error *error);
+
+/* ---- The VFS under a store, which counts (store_vfs.c) --------------------------------------- */
+
+struct wr_store_vfs {
+    sqlite3_vfs vfs;
+    char name[32];
+    atomic_llong fsyncs, bytes_written;
+    long wal_restarts; /* times that the WAL was written from its start */
+};
+/* Registered over the default VFS of this moment. */
+weir_status wr_store_vfs_open(struct wr_store_vfs **vfs_out, struct wr_error *error);
+void wr_store_vfs_close(struct wr_store_vfs *vfs); /* NULL is ignored */
+
+/* ---- Tables (store_schema.c) ----------------------------------------------------------------- */
+
+/* Makes all tables of an empty database, in the transaction that is open. */
+weir_status wr_store_schema_create(struct wr_sql *sql, struct wr_error *error);
+/* Whether a table, index or view has this name by weir's own doing; SQLite ignores case. */
+bool wr_store_name_reserved(const char *name);
+
+enum wr_store_kind { WR_STORE_EMPTY, WR_STORE_OURS };
+/* What the database is. 65: not weir's; 78: a newer format. Reads only. */
+weir_status wr_store_identify(struct wr_sql *sql, enum wr_store_kind *kind_out,
+                              struct wr_error *error);
+/* Reads one text of `meta` into a buffer; empty when it is missing. */
+weir_status wr_store_meta(struct wr_sql *sql, const char *key, char *text, size_t size,
+                          struct wr_error *error);
+
+/* ---- The store ------------------------------------------------------------------------------- */
+
+enum wr_store_statement {
+    WR_DO_BEGIN,
+    WR_DO_END,
+    WR_DO_UNDO,
+    WR_DO_GENERATION,
+    WR_DO_STATE_PUT,
+    WR_DO_STATE_PUT_MANY,
+    WR_DO_STATE_PUT_PLAIN_MANY,
+    WR_DO_STATE_REMOVE,
+    WR_DO_TIMER_PUT,
+    WR_DO_TIMER_REMOVE,
+    WR_DO_PARTITION_GET,
+    WR_DO_PARTITION_APPEND,
+    WR_DO_PARTITION_TRIM,
+    WR_DO_LOG_APPEND,
+    WR_DO_LOG_OLDEST,
+    WR_DO_LOG_REMOVE,
+    WR_DO_MARKER_PUT,
+    WR_DO_MARKER_TOPIC,
+    WR_DO_REJECT,
+    WR_DO_POSITION_PUT,
+    WR_DO_WATERMARK_PUT,
+    WR_DO_NODE_WATERMARK,
+    WR_DO_EPOCH,
+    WR_DO_EPOCH_LAST,
+    WR_DO_EPOCH_TRIM,
+    WR_DO_COUNT
+};
+
+/* The statements of one table sink, prepared when first used. */
+struct wr_table_statements {
+    sqlite3_stmt *put, *put_many, *remove;
+};
+
+/* A write set is applied in key order. `prefix` is 8 bytes of the key as a number, taken after what
+ * all keys have in common, so that most comparisons touch nothing else. */
+struct wr_sorted {
+    uint64_t prefix;
+    const void *item;
+};
+
+struct wr_store {
+    struct wr_sql sql;
+    struct wr_env *env;
+    struct wr_store_info info; /* fixed once open: any thread may read it */
+    int64_t decided; /* the last epoch */
+    struct wr_store_vfs *vfs;
+    int lock_file; /* of PATH.lock, -1: none */
+    int64_t wal_bytes_max;
+    int wal_frames; /* after the last transaction, by SQLite's hook */
+    long wal_restarts; /* as of the last checkpoint */
+    bool wal_held; /* waiting for readers did not help the last time */
+    bool wal_warned;
+    struct wr_arena arena; /* sinks' `next`, table names: until close */
+    struct wr_arena scratch; /* of one transaction */
+    sqlite3_stmt *statement[WR_DO_COUNT];
+    struct wr_table_statements *tables; /* by index of sink */
+    size_t sink_count;
+    struct wr_sorted *sorted; /* room for sort_capacity, and half as much again */
+    size_t sort_capacity;
+};
+
+/* A statement of the store, prepared when first used. */
+static inline weir_status wr_store_statement(struct wr_store *store, enum wr_store_statement which,
+                                             const char *text, sqlite3_stmt **statement_out,
+                                             struct wr_error *error)
+{
+    weir_status status = WEIR_OK;
+    if (!store->statement[which]) {
+        status = wr_sql_prepare(&store->sql, &store->statement[which], text, error);
+    }
+    *statement_out = store->statement[which];
+    return status;
+}
+
+/* BEGIN IMMEDIATE, and the check that no other process has opened the store since (75). After a
+ * failure nothing is open. */
+weir_status wr_store_begin(struct wr_store *store, struct wr_error *error);
+/* Ends the transaction: for good when status is WEIR_OK, else undone. Returns the status, or the
+ * failure of the end itself. */
+weir_status wr_store_end(struct wr_store *store, weir_status status, struct wr_error *error);
+
+/* Steps of wr_store_apply (store_apply_state.c, _tables.c, _logs.c), within its transaction. */
+/* Before it: memory to sort in. */
+weir_status wr_store_reserve(struct wr_store *store, const struct wr_epoch *epoch,
+                             struct wr_error *error);
+weir_status wr_store_apply_state(struct wr_store *store, const struct wr_epoch *epoch,
+                                 struct wr_error *error);
+weir_status wr_store_apply_timers(struct wr_store *store, const struct wr_epoch *epoch,
+                                  struct wr_error *error);
+weir_status wr_store_apply_tables(struct wr_store *store, const struct wr_epoch *epoch,
+                                  struct wr_error *error);
+weir_status wr_store_apply_logs(struct wr_store *store, const struct wr_epoch *epoch,
+                                int64_t now_ms, struct wr_error *error);
+weir_status wr_store_apply_marker(struct wr_store *store, const struct wr_marker *marker,
+                                  struct wr_error *error);
+
+/* ---- Sorting (store_sort.c) ------------------------------------------------------------------ */
+
+/* What an item is ordered by: first its key, then its slot or timer name. */
+typedef void (*wr_parts_fn)(const void *item, weir_bytes *key_out, weir_bytes *second_out);
+/* Room for `count` items in store->sorted. */
+weir_status wr_store_sort_reserve(struct wr_store *store, size_t count, struct wr_error *error);
+/* Sets the prefixes of items from..from + count - 1. */
+void wr_store_sort_prefix(struct wr_store *store, size_t from, size_t count, wr_parts_fn parts);
+/* Puts them in order: by prefix, then by parts (NULL: items with one prefix stay as they are). */
+void wr_store_sort(struct wr_store *store, size_t from, size_t count, wr_parts_fn parts);
+
+/* ---- Readers (store_read.c) ------------------------------------------------------------------ */
+
+enum wr_reader_statement {
+    WR_READ_BEGIN,
+    WR_READ_END,
+    WR_READ_GET,
+    WR_READ_SCAN, /* four: after, and bounded */
+    WR_READ_SCAN_AFTER,
+    WR_READ_SCAN_TO,
+    WR_READ_SCAN_AFTER_TO,
+    WR_READ_TIMERS,
+    WR_READ_TIMERS_AFTER,
+    WR_READ_TOPICS,
+    WR_READ_TOPIC,
+    WR_READ_EXTENT,
+    WR_READ_BATCH_AT,
+    WR_READ_BATCH_AFTER,
+    WR_READ_COUNT
+};
+
+struct wr_reader {
+    struct wr_sql sql;
+    char path[WR_URI_BYTES_MAX];
+    bool open; /* a snapshot is, or will be with the next read */
+    sqlite3_stmt *statement[WR_READ_COUNT];
+};
+
+/* Begins the snapshot unless there is one. */
+weir_status wr_reader_begin(struct wr_reader *reader, struct wr_error *error);
+#endif

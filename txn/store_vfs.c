@@ -1,0 +1,255 @@
+/* store_vfs.c: the VFS under a store's read-write connection: SQLite's default one, with fsyncs and
+ * written bytes counted. The default is looked up when a store is opened, so that a test may put a
+ * faulty one there before.
+ *
+ * Every method hands on to the VFS below. There is no memory mapping (xFetch), and shared memory is
+ * what the WAL needs, so methods of version 2.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "txn/base/assert.h"
+#include "txn/store_inner.h"
+
+struct file {
+    sqlite3_file base;
+    struct wr_store_vfs *vfs;
+    sqlite3_file *real; /* lies behind this struct */
+    bool is_wal;
+};
+
+static struct file *file_of(sqlite3_file *base)
+{
+    return (struct file *)base;
+}
+
+static sqlite3_file *real_of(sqlite3_file *base)
+{
+    return file_of(base)->real;
+}
+
+/* ---- Methods of files ------------------------------------------------------------------------ */
+
+static int file_close(sqlite3_file *base)
+{
+    sqlite3_file *real = real_of(base);
+    return real->pMethods->xClose(real);
+}
+
+static int file_read(sqlite3_file *base, void *data, int size, sqlite3_int64 at)
+{
+    sqlite3_file *real = real_of(base);
+    return real->pMethods->xRead(real, data, size, at);
+}
+
+static int file_write(sqlite3_file *base, const void *data, int size, sqlite3_int64 at)
+{
+    sqlite3_file *real = real_of(base);
+    struct wr_store_vfs *vfs = file_of(base)->vfs;
+    atomic_fetch_add_explicit(&vfs->bytes_written, size, memory_order_relaxed);
+    if (file_of(base)->is_wal && at == 0) {
+        vfs->wal_restarts++;
+    }
+    return real->pMethods->xWrite(real, data, size, at);
+}
+
+static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
+{
+    sqlite3_file *real = real_of(base);
+    return real->pMethods->xTruncate(real, size);
+}
+
+static int file_sync(sqlite3_file *base, int flags)
+{
+    sqlite3_file *real = real_of(base);
+    atomic_fetch_add_explicit(&file_of(base)->vfs->fsyncs, 1, memory_order_relaxed);
+    return real->pMethods->xSync(real, flags);
+}
+
+static int file_size(sqlite3_file *base, sqlite3_int64 *size_out)
+{
+    sqlite3_file *real = real_of(base);
+    return real->pMethods->xFileSize(real, size_out);
+}
+
+static int file_lock(sqlite3_file *base, int level)
+{
+    sqlite3_file *real = real_of(base);
+    return real->pMethods->xLock(real, level);
+}
+
+static int file_unlock(sqlite3_file *base, int level)
+{
+    sqlite3_file *real = real_of(base);
+    return real->pMethods->xUnlock(real, level);
+}
+
+static int file_check_lock(sqlite3_file *base, int *reserved_out)
+{
+    sqlite3_file *real = real_of(base);
+    return real->pMethods->xCheckReservedLock(real, reserved_out);
+}
+
+static int file_control(sqlite3_file *base, int code, void *argument)
+{
+    sqlite3_file *real = real_of(base);
+    return real->pMethods->xFileControl(real, code, argument);
+}
+
+static int file_sector(sqlite3_file *base)
+{
+    sqlite3_file *real = real_of(base);
+    return real->pMethods->xSectorSize(real);
+}
+
+static int file_characteristics(sqlite3_file *base)
+{
+    sqlite3_file *real = real_of(base);
+    return real->pMethods->xDeviceCharacteristics(real);
+}
+
+static int file_shm_map(sqlite3_file *base, int region, int size, int extend,
+                        void volatile **map_out)
+{
+    sqlite3_file *real = real_of(base);
+    return real->pMethods->xShmMap(real, region, size, extend, map_out);
+}
+
+static int file_shm_lock(sqlite3_file *base, int offset, int count, int flags)
+{
+    sqlite3_file *real = real_of(base);
+    return real->pMethods->xShmLock(real, offset, count, flags);
+}
+
+static void file_shm_barrier(sqlite3_file *base)
+{
+    sqlite3_file *real = real_of(base);
+    real->pMethods->xShmBarrier(real);
+}
+
+static int file_shm_unmap(sqlite3_file *base, int remove)
+{
+    sqlite3_file *real = real_of(base);
+    return real->pMethods->xShmUnmap(real, remove);
+}
+
+static const sqlite3_io_methods file_methods = {
+    .iVersion = 2,
+    .xClose = file_close,
+    .xRead = file_read,
+    .xWrite = file_write,
+    .xTruncate = file_truncate,
+    .xSync = file_sync,
+    .xFileSize = file_size,
+    .xLock = file_lock,
+    .xUnlock = file_unlock,
+    .xCheckReservedLock = file_check_lock,
+    .xFileControl = file_control,
+    .xSectorSize = file_sector,
+    .xDeviceCharacteristics = file_characteristics,
+    .xShmMap = file_shm_map,
+    .xShmLock = file_shm_lock,
+    .xShmBarrier = file_shm_barrier,
+    .xShmUnmap = file_shm_unmap,
+};
+
+/* ---- Methods of the VFS ---------------------------------------------------------------------- */
+
+static sqlite3_vfs *below(sqlite3_vfs *vfs)
+{
+    return vfs->pAppData;
+}
+
+static int vfs_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *base, int flags,
+                    int *flags_out)
+{
+    struct file *file = file_of(base);
+    *file = (struct file){.vfs = (struct wr_store_vfs *)vfs,
+                          .real = (sqlite3_file *)(file + 1),
+                          .is_wal = (flags & SQLITE_OPEN_WAL) != 0};
+    file->real->pMethods = NULL;
+    int code = below(vfs)->xOpen(below(vfs), name, file->real, flags, flags_out);
+    if (file->real->pMethods) { /* then it wants to be closed, also after a failure */
+        wr_assert_that(file->real->pMethods->iVersion, >=, 2);
+        file->base.pMethods = &file_methods;
+    }
+    return code;
+}
+
+static int vfs_delete(sqlite3_vfs *vfs, const char *name, int sync_directory)
+{
+    return below(vfs)->xDelete(below(vfs), name, sync_directory);
+}
+
+static int vfs_access(sqlite3_vfs *vfs, const char *name, int flags, int *result_out)
+{
+    return below(vfs)->xAccess(below(vfs), name, flags, result_out);
+}
+
+static int vfs_full_path(sqlite3_vfs *vfs, const char *name, int size, char *path_out)
+{
+    return below(vfs)->xFullPathname(below(vfs), name, size, path_out);
+}
+
+static int vfs_randomness(sqlite3_vfs *vfs, int size, char *bytes_out)
+{
+    return below(vfs)->xRandomness(below(vfs), size, bytes_out);
+}
+
+static int vfs_sleep(sqlite3_vfs *vfs, int microseconds)
+{
+    return below(vfs)->xSleep(below(vfs), microseconds);
+}
+
+static int vfs_time(sqlite3_vfs *vfs, double *time_out)
+{
+    return below(vfs)->xCurrentTime(below(vfs), time_out);
+}
+
+static int vfs_last_error(sqlite3_vfs *vfs, int size, char *text_out)
+{
+    return below(vfs)->xGetLastError(below(vfs), size, text_out);
+}
+
+weir_status wr_store_vfs_open(struct wr_store_vfs **vfs_out, struct wr_error *error)
+{
+    *vfs_out = NULL;
+    sqlite3_vfs *real = sqlite3_vfs_find(NULL);
+    struct wr_store_vfs *vfs = calloc(1, sizeof *vfs);
+    if (!vfs || !real) {
+        free(vfs);
+        return wr_fail_memory(error); /* without memory SQLite cannot start, and has no VFS */
+    }
+    snprintf(vfs->name, sizeof vfs->name, "weir-%p", (void *)vfs);
+    vfs->vfs = (sqlite3_vfs){
+        .iVersion = 1, /* the default time in double will do: weir's SQL never asks for it */
+        .szOsFile = (int)sizeof(struct file) + real->szOsFile,
+        .mxPathname = real->mxPathname,
+        .zName = vfs->name,
+        .pAppData = real,
+        .xOpen = vfs_open,
+        .xDelete = vfs_delete,
+        .xAccess = vfs_access,
+        .xFullPathname = vfs_full_path,
+        .xRandomness = vfs_randomness,
+        .xSleep = vfs_sleep,
+        .xCurrentTime = vfs_time,
+        .xGetLastError = vfs_last_error,
+    };
+    int code = sqlite3_vfs_register(&vfs->vfs, 0);
+    if (code != SQLITE_OK) {
+        free(vfs);
+        return wr_fail_memory(error);
+    }
+    *vfs_out = vfs;
+    return WEIR_OK;
+}
+
+void wr_store_vfs_close(struct wr_store_vfs *vfs)
+{
+    if (vfs) {
+        sqlite3_vfs_unregister(&vfs->vfs);
+        free(vfs);
+    }
+}
