@@ -63,7 +63,7 @@ static weir_status upgrade_rows(struct upgrade *upgrade, struct wr_arena arenas[
 {
     bool first = true;
     for (int turn = 0;; turn = !turn) {
-        size_t count;
+        size_t count = 0;
         const char *text = first ? "SELECT key, slot, value FROM state WHERE node = ?1"
                                    " AND (key, slot) >= (?2, ?3) ORDER BY key, slot LIMIT ?4"
                                  : "SELECT key, slot, value FROM state WHERE node = ?1"
