@@ -22,15 +22,6 @@ void wr_base_name(const char *path, const char *suffix, char *name_out, size_t s
     name_out[length] = '\0';
 }
 
-static weir_status fail_load(struct wr_error *error, const char *path)
-{
-    const char *why = dlerror();
-    return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
-                   "cannot load the job %s: %s; a job is a shared object: cc -shared -fPIC -o "
-                   "job.so job.c",
-                   path, why ? why : "no reason given");
-}
-
 static weir_status check_abi(void *handle, const char *path, struct wr_error *error)
 {
     const unsigned *mark = dlsym(handle, "weir_abi_mark");
@@ -49,34 +40,45 @@ static weir_status check_abi(void *handle, const char *path, struct wr_error *er
     return WEIR_OK;
 }
 
+/* It does not load. A job for another ABI may want functions that this weir does not have, and its
+ * mark, read from a lazy load, says more than the linker does. */
+static weir_status fail_load(const char *file, const char *path, struct wr_error *error)
+{
+    char why[WR_ERROR_TEXT_MAX / 2];
+    const char *said = dlerror();
+    snprintf(why, sizeof why, "%s", said ? said : "no reason given");
+    void *handle = dlopen(file, RTLD_LAZY | RTLD_LOCAL);
+    weir_status status = handle ? check_abi(handle, path, error) : WEIR_OK;
+    if (handle) {
+        dlclose(handle);
+    }
+    if (status != WEIR_OK) {
+        return status;
+    }
+    return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
+                   "cannot load the job %s: %s; a job is a shared object: cc -shared -fPIC -o "
+                   "job.so job.c",
+                   path, why);
+}
+
 weir_status wr_job_file_open(const char *path, struct wr_job_file *file_out, struct wr_error *error)
 {
     *file_out = (struct wr_job_file){.handle = NULL};
     if (access(path, R_OK) != 0) {
         return wr_fail_errno(error, "cannot open the job %s", path);
     }
-    char here[WR_URI_BYTES_MAX]; /* dlopen looks for a name without a slash elsewhere */
-    int wrote = snprintf(here, sizeof here, "%s%s", strchr(path, '/') ? "" : "./", path);
-    if (wrote < 0 || (size_t)wrote >= sizeof here) {
+    char file[WR_URI_BYTES_MAX]; /* dlopen looks for a name without a slash elsewhere */
+    int wrote = snprintf(file, sizeof file, "%s%s", strchr(path, '/') ? "" : "./", path);
+    if (wrote < 0 || (size_t)wrote >= sizeof file) {
         return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
                        "the job's path has %zu bytes; the limit is %d", strlen(path),
                        WR_URI_BYTES_MAX - 3);
     }
-    /* Lazily first: a job for another ABI may want functions that this weir does not have, and the
-     * mark says more about that than the linker. */
-    void *handle = dlopen(here, RTLD_LAZY | RTLD_LOCAL);
+    void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
     if (!handle) {
-        return fail_load(error, path);
+        return fail_load(file, path, error);
     }
     weir_status status = check_abi(handle, path, error);
-    if (status == WEIR_OK) {
-        void *again = dlopen(here, RTLD_NOW | RTLD_LOCAL); /* now every function must be there */
-        if (again) {
-            dlclose(again); /* the first handle keeps it */
-        } else {
-            status = fail_load(error, path);
-        }
-    }
     if (status != WEIR_OK) {
         dlclose(handle);
         return status;

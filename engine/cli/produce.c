@@ -51,8 +51,8 @@ static const char help[] =
 "read them.\n"
 "\n"
 "  -K, --key-delimiter DELIM  what stands before the first DELIM of a line is the\n"
-"                             key, what follows is the value; \\t, \\n, \\\\, \\xHH are\n"
-"                             understood. Without it, or without DELIM in the\n"
+"                             key, what follows is the value; \\t, \\n, \\\\, \\xHH\n"
+"                             are understood. Without it, or without DELIM in the\n"
 "                             line, the key is absent (null)\n"
 "  -Z, --null                 an empty value, an empty key become absent (null)\n"
 "  -H, --header NAME=VALUE    a header of every record; repeat it for more\n"
@@ -195,11 +195,10 @@ static weir_status set_sink(struct produce *produce, const struct wr_topic *topi
         .kind = WR_SINK_LOG,
         .topic_name = topic->name,
         .partitions = (int32_t)partitions,
-        .retain_ms = topic->retain_ms,
-        .retain_bytes = topic->retain_bytes,
-        .next = wr_arena_zalloc(&produce->arena, (size_t)partitions * sizeof(int64_t)),
+        .retain_ms = -1, /* as it is */
+        .retain_bytes = -1,
     };
-    return produce->sink.next ? WEIR_OK : wr_fail_memory(produce->error);
+    return WEIR_OK;
 }
 
 static weir_status open_topic(struct produce *produce)
