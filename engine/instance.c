@@ -1,9 +1,10 @@
 /* instance.c: what the operator thread does with an open instance: poll, one unit, seal, undo,
  * drop.
  *
- * Records stay in `feeds` until the epoch that read them is sealed: undoing the filling epoch
- * starts again at the first feed. A sealed epoch is never replayed, so its feeds go back to the
- * pool; the one at hand, half dispatched, begins the next epoch.
+ * Records are kept only while they are dispatched. Undoing the filling epoch moves each source
+ * partition back to where the last sealed epoch ended, and polls again: inputs are logs, they last
+ * (keeping the records of an epoch cost more memory than its write set, and made epochs small). A
+ * sealed epoch is never replayed.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/instance.h"
@@ -19,68 +20,24 @@ enum { RETRY_FIRST_MS = 50, RETRY_LAST_MS = 2000 };
 
 /* ---- Poll ------------------------------------------------------------------------------------ */
 
-static struct wr_polled *polled_take(struct wr_instance *instance)
-{
-    struct wr_polled *polled = instance->polled_free;
-    if (polled) {
-        instance->polled_free = polled->free_next;
-        wr_arena_reset(&polled->arena);
-        polled->count = 0;
-        return polled;
-    }
-    polled = calloc(1, sizeof *polled);
-    if (polled) {
-        wr_arena_init(&polled->arena, (size_t)2 * WR_POLL_BYTES_MAX);
-    }
-    return polled;
-}
-
-static void polled_give(struct wr_instance *instance, struct wr_polled *polled)
-{
-    polled->free_next = instance->polled_free;
-    instance->polled_free = polled;
-}
-
-static bool feeds_reserve(struct wr_instance *instance)
-{
-    if (instance->feed_count < instance->feed_capacity) {
-        return true;
-    }
-    size_t capacity = instance->feed_capacity ? instance->feed_capacity * 2 : 16;
-    struct wr_feed *feeds = realloc(instance->feeds, capacity * sizeof *feeds);
-    if (!feeds) {
-        return false;
-    }
-    instance->feeds = feeds;
-    instance->feed_capacity = capacity;
-    return true;
-}
-
 bool wr_instance_queued(const struct wr_instance *instance)
 {
-    return instance->feed_at < instance->feed_count;
+    return instance->cursor < instance->polled.count;
 }
 
 static weir_status poll_part(struct wr_instance *instance, size_t index,
-                             enum wr_source_more *more_out, bool *got_out, struct wr_error *error)
+                             enum wr_source_more *more_out, struct wr_error *error)
 {
     struct wr_part *part = &instance->parts[index];
-    struct wr_polled *polled = polled_take(instance);
-    if (!polled || !feeds_reserve(instance)) {
-        return wr_fail_memory(error);
+    wr_arena_reset(&instance->polled.arena);
+    instance->polled.count = 0;
+    instance->polled.rejects = NULL;
+    instance->cursor = 0;
+    instance->polled_part = index;
+    WR_TRY(part->source->ops->poll(part->source, part->at, &instance->polled, more_out, error));
+    if (instance->polled.count > 0) {
+        wr_time_part_active(instance, index);
     }
-    weir_status status = part->source->ops->poll(part->source, part->at, polled, more_out, error);
-    *got_out = status == WEIR_OK && polled->count > 0;
-    if (!*got_out) {
-        polled_give(instance, polled);
-        return status;
-    }
-    if (!wr_instance_queued(instance)) {
-        instance->cursor = 0;
-    }
-    instance->feeds[instance->feed_count++] = (struct wr_feed){polled, index, 0};
-    instance->polled_bytes += wr_arena_bytes(&polled->arena);
-    wr_time_part_active(instance, index);
     return WEIR_OK;
 }
 
@@ -95,9 +52,8 @@ weir_status wr_instance_poll(struct wr_instance *instance, enum wr_source_more *
             continue;
         }
         enum wr_source_more more = WR_SOURCE_WAIT;
-        bool got = false;
-        WR_TRY(poll_part(instance, index, &more, &got, error));
-        if (got) {
+        WR_TRY(poll_part(instance, index, &more, error));
+        if (wr_instance_queued(instance)) {
             instance->poll_at = index + 1;
             *more_out = WR_SOURCE_MORE;
             return WEIR_OK;
@@ -124,10 +80,7 @@ int64_t wr_instance_lag(struct wr_instance *instance)
         }
         all += lag;
     }
-    for (size_t i = instance->feed_at; i < instance->feed_count; i++) {
-        all += (int64_t)instance->feeds[i].polled->count;
-    }
-    return wr_instance_queued(instance) ? all - (int64_t)instance->cursor : all;
+    return all + (int64_t)(instance->polled.count - instance->cursor);
 }
 
 /* ---- Undo ------------------------------------------------------------------------------------ */
@@ -181,9 +134,10 @@ weir_status wr_instance_undo(struct wr_instance *instance, struct wr_error *erro
     wr_time_restore(instance);
     for (size_t i = 0; i < instance->part_count; i++) {
         instance->parts[i].next = instance->parts[i].sealed_next;
+        instance->parts[i].at->next = instance->parts[i].sealed_next;
     }
-    instance->feed_at = 0;
-    instance->cursor = instance->feed_count ? instance->feeds[0].begin : 0;
+    instance->polled.count = 0;
+    instance->cursor = 0;
     instance->epoch_out = 0;
     instance->epoch_late = 0;
     instance->units = 0;
@@ -223,20 +177,14 @@ static weir_status handle_failure(struct wr_instance *instance, struct wr_error 
 
 static void dispatch_next(struct wr_instance *instance)
 {
-    const struct wr_feed *feed = &instance->feeds[instance->feed_at];
-    const struct wr_polled *polled = feed->polled;
+    const struct wr_polled *polled = &instance->polled;
     size_t at = instance->cursor;
-    wr_dispatch_record(instance, feed->part, &polled->records[at], polled->offsets[at],
+    wr_dispatch_record(instance, instance->polled_part, &polled->records[at], polled->offsets[at],
                        polled->rejects ? polled->rejects[at] : NULL);
-    if (instance->failure.status != WEIR_OK) {
-        return;
-    }
-    instance->parts[feed->part].next = polled->nexts[at];
-    instance->filling->records_in++;
-    if (++instance->cursor == polled->count) {
-        instance->feed_at++;
-        instance->cursor =
-            wr_instance_queued(instance) ? instance->feeds[instance->feed_at].begin : 0;
+    if (instance->failure.status == WEIR_OK) {
+        instance->parts[instance->polled_part].next = polled->nexts[at];
+        instance->filling->records_in++;
+        instance->cursor++;
     }
 }
 
@@ -274,7 +222,7 @@ bool wr_instance_full(const struct wr_instance *instance)
 {
     int64_t records = instance->options->epoch_records;
     return instance->units >= (records > 0 ? records : WR_EPOCH_RECORDS_DEFAULT) ||
-           wr_epoch_bytes(instance->filling) + instance->polled_bytes >= WR_EPOCH_BYTES_MAX;
+           wr_epoch_bytes(instance->filling) >= WR_EPOCH_BYTES_MAX;
 }
 
 bool wr_instance_has_work(const struct wr_instance *instance)
@@ -312,25 +260,6 @@ static weir_status seal_positions(struct wr_instance *instance, struct wr_error 
     return WEIR_OK;
 }
 
-/* Gives back what was dispatched; the feed at hand starts at the cursor. */
-static void release_feeds(struct wr_instance *instance)
-{
-    for (size_t i = 0; i < instance->feed_at; i++) {
-        polled_give(instance, instance->feeds[i].polled);
-    }
-    instance->feed_count -= instance->feed_at;
-    memmove(instance->feeds, instance->feeds + instance->feed_at,
-            instance->feed_count * sizeof *instance->feeds);
-    instance->feed_at = 0;
-    instance->polled_bytes = 0;
-    for (size_t i = 0; i < instance->feed_count; i++) {
-        instance->polled_bytes += wr_arena_bytes(&instance->feeds[i].polled->arena);
-    }
-    if (instance->feed_count) {
-        instance->feeds[0].begin = instance->cursor;
-    }
-}
-
 static void count(_Atomic int64_t *counter, int64_t more)
 {
     atomic_fetch_add_explicit(counter, more, memory_order_relaxed);
@@ -355,7 +284,6 @@ weir_status wr_instance_seal(struct wr_instance *instance, struct wr_error *erro
     wr_epoch_begin(instance->filling, epoch->number + 1);
     WR_TRY(wr_state_fill(&instance->state, instance->filling, epoch, error));
     wr_time_save(instance);
-    release_feeds(instance);
     instance->epoch_out = 0;
     instance->epoch_late = 0;
     instance->units = 0;

@@ -82,11 +82,6 @@ struct wr_part { /* a source partition; its place in the array is its global num
     bool ended, defined; /* defined: the store has a row */
 };
 
-struct wr_feed { /* polled records to dispatch, or dispatched in the filling epoch */
-    struct wr_polled *polled;
-    size_t part, begin;
-};
-
 struct wr_origin { /* of the unit at hand */
     size_t part; /* global number, SIZE_MAX on timers */
     int64_t offset;
@@ -126,10 +121,8 @@ struct wr_instance {
     _Atomic int handed; /* enum wr_handed, of `other` */
     int64_t began_us; /* first unit of the filling epoch, 0: none yet */
     struct wr_state state;
-    struct wr_feed *feeds;
-    size_t feed_count, feed_capacity, feed_at, cursor;
-    size_t polled_bytes;
-    struct wr_polled *polled_free;
+    struct wr_polled polled; /* being dispatched */
+    size_t polled_part, cursor; /* its partition; the next record of it */
 
     struct wr_node_time *times; /* by node->order */
     struct wr_timing *timings;
@@ -180,7 +173,7 @@ bool wr_instance_full(const struct wr_instance *instance);
 bool wr_instance_has_work(const struct wr_instance *instance); /* something to seal */
 /* Seals the filling epoch; `other` must be NONE. Then a new one fills. */
 weir_status wr_instance_seal(struct wr_instance *instance, struct wr_error *error);
-/* Throws the filling epoch away; its records are queued again. */
+/* Throws the filling epoch away; its records are polled again. */
 weir_status wr_instance_undo(struct wr_instance *instance, struct wr_error *error);
 /* Makes `other` (when `epoch`) and the markers that wait durable. Thread: decide. */
 weir_status wr_instance_decide(struct wr_instance *instance, bool epoch,

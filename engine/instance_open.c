@@ -325,6 +325,7 @@ weir_status wr_instance_open(struct wr_env *env, weir_job *job,
     }
     wr_arena_init(&instance->arena, 0);
     wr_arena_init(&instance->call, WR_RECORD_BYTES_MAX);
+    wr_arena_init(&instance->polled.arena, (size_t)2 * WR_POLL_BYTES_MAX);
     wr_slab_init(&instance->slab);
     instance->metrics.started_us = env->monotonic_us(env);
     WR_TRY(open_sources(instance, error)); /* a missing input leaves no new store behind */
@@ -349,27 +350,12 @@ weir_status wr_instance_open(struct wr_env *env, weir_job *job,
     return WEIR_OK;
 }
 
-static void free_polled(struct wr_polled *polled)
-{
-    wr_arena_fini(&polled->arena);
-    free(polled);
-}
-
 void wr_instance_close(struct wr_instance *instance)
 {
     wr_time_fini(instance);
     wr_state_fini(&instance->state);
     wr_epoch_fini(&instance->epochs[0]);
     wr_epoch_fini(&instance->epochs[1]);
-    for (size_t i = 0; i < instance->feed_count; i++) {
-        free_polled(instance->feeds[i].polled);
-    }
-    free(instance->feeds);
-    while (instance->polled_free) {
-        struct wr_polled *next = instance->polled_free->free_next;
-        free_polled(instance->polled_free);
-        instance->polled_free = next;
-    }
     for (size_t i = 0; instance->sources && i < instance->job->source_count; i++) {
         if (instance->sources[i]) {
             instance->sources[i]->ops->close(instance->sources[i]);
@@ -382,6 +368,7 @@ void wr_instance_close(struct wr_instance *instance)
         wr_reader_close(instance->reader);
     }
     wr_store_close(instance->store);
+    wr_arena_fini(&instance->polled.arena);
     wr_arena_fini(&instance->call);
     wr_arena_fini(&instance->arena);
 }

@@ -8,7 +8,7 @@
 #include "engine/endpoint.h"
 #include "txn/epoch.h"
 
-/* Records of one poll of one partition. The bytes stay while any epoch refers to them. */
+/* Records of one poll of one partition; they stay until the next poll. */
 struct wr_polled {
     weir_record *records;
     int64_t *offsets; /* of each record */
@@ -16,8 +16,6 @@ struct wr_polled {
     const char **rejects; /* per record, NULL: fine; else why it goes to the dead letters */
     size_t count;
     struct wr_arena arena; /* of all of the above */
-    int references; /* the engine's */
-    struct wr_polled *free_next; /* the engine's */
 };
 
 struct wr_source_partition {
@@ -40,8 +38,9 @@ struct wr_source;
 struct wr_source_ops {
     const char *scheme;
     /* Reads up to WR_POLL_RECORDS_MAX records and about WR_POLL_BYTES_MAX bytes of one partition
-     * into `polled` (empty, arena reset), from partition->next on, and moves partition->next and
-     * polled->nexts. Never blocks for data. A record over the limit comes with a reject reason and
+     * into `polled` (empty, arena reset), from partition->next on, and moves partition->next. The
+     * engine moves it back to undo an epoch, so a poll relies on nothing else. Never blocks for
+     * data. A record over the limit comes with a reject reason and
      * at most its first WR_RECORD_BYTES_MAX bytes. */
     weir_status (*poll)(struct wr_source *source, struct wr_source_partition *partition,
                         struct wr_polled *polled, enum wr_source_more *more_out,
