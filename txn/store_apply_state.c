@@ -1,10 +1,11 @@
 /* store_apply_state.c: state and timers of a write set, upserted in key order. See store_inner.h.
  *
- * What was tried for state, 100,000 keys of up to 6 digits, 8-byte values, each epoch all of them,
- * sorted, in CPU time for each row: one INSERT .. ON CONFLICT DO UPDATE a row 0.95 us, UPDATE 0.88,
- * REPLACE 0.79; 32 rows in one statement 0.58 and 0.54, with node and absent slot not bound again
- * for each row; 128 rows are no better. REPLACE wins because, with no other index on the table, it
- * looks the key up once, and a value of the same size is overwritten where it is.
+ * What was tried for state, on 100,000 keys of up to 6 digits with 8-byte values, each epoch all of
+ * them: upserts a row at a time take 0.95 us of CPU each (INSERT .. ON CONFLICT DO UPDATE), 0.88
+ * (UPDATE) or 0.79 (INSERT OR REPLACE); 16, 32, 64 rows in one statement 0.58, 0.56, 0.54, with the
+ * node, and the absent slot where all slots are, not bound again for each row. REPLACE and ON
+ * CONFLICT are then equal; REPLACE is shorter. All of it, with sorting (0.05 us) and COMMIT: 0.7
+ * us, 1.4 million a second; unsorted it would be 0.1 to 0.2 million.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
@@ -143,6 +144,19 @@ static weir_status remove_one(struct wr_store *store, const struct wr_entry *ent
     return wr_sql_run(&store->sql, statement, error);
 }
 
+/* In key order the entries lie anywhere in the epoch's memory: fetching them ahead takes a tenth
+ * off the whole. */
+static void fetch_ahead(const struct wr_sorted *items, size_t at, size_t count)
+{
+    if (at + 16 < count) {
+        const struct wr_entry *later = items[at + 16].item, *soon = items[at + 8].item;
+        __builtin_prefetch(later);
+        __builtin_prefetch((const char *)later + 64);
+        __builtin_prefetch(soon->key.data);
+        __builtin_prefetch(soon->value.data);
+    }
+}
+
 static weir_status put_each(struct wr_store *store, const struct wr_entry *const *entries,
                             size_t count, struct wr_error *error)
 {
@@ -167,6 +181,7 @@ weir_status wr_store_apply_state(struct wr_store *store, const struct wr_epoch *
     bool plain = true;
     for (size_t i = 0; i < count; i++) {
         const struct wr_entry *entry = store->sorted[i].item;
+        fetch_ahead(store->sorted, i, count);
         if (!entry->value.data) {
             WR_TRY(remove_one(store, entry, error));
             continue;
