@@ -41,7 +41,7 @@ struct wr_forwarder {
     struct wr_marker *moved; /* the markers that wait, as they shall be */
     size_t *moved_of; /* which sink each belongs to */
     size_t count, capacity, turn; /* turn: the sink that a step starts with */
-    bool checked, just_decided;
+    bool checked;
     atomic_size_t waiting;
     _Atomic int64_t backlog;
 };
@@ -182,7 +182,6 @@ void wr_forwarder_decided(struct wr_forwarder *forwarder)
     for (size_t i = 0; i < count; i++) {
         forwarder->forwards[forwarder->moved_of[i]].marker = forwarder->moved[i];
     }
-    forwarder->just_decided = count > 0;
     atomic_store_explicit(&forwarder->waiting, 0, memory_order_release);
 }
 
@@ -319,10 +318,6 @@ weir_status wr_forwarder_step(struct wr_forwarder *forwarder, bool *moved_out,
     wr_assert(forwarder->checked);
     if (*moved_out || forwarder->count == 0) {
         return WEIR_OK;
-    }
-    if (forwarder->just_decided) {
-        forwarder->just_decided = false;
-        WR_FAULT(&forwarder->env->fault, forward_after_marker, error);
     }
     size_t budget = STEP_BYTES, moved = 0;
     int64_t backlog = 0;

@@ -307,7 +307,7 @@ static void every_crash_ends_well(void **state)
 {
     (void)state;
     static const char *const points[] = {"forward_before_send", "forward_after_send",
-                                         "forward_after_sync", "forward_after_marker"};
+                                         "forward_after_sync"};
     for (size_t i = 0; i < COUNT(points) * 3; i++) {
         struct fixture f;
         char arm[64];
