@@ -76,8 +76,11 @@ weir_status wr_cli_flush(struct wr_error *error)
 
 void wr_cli_help(const struct wr_command *command, const char *program)
 {
-    printf("usage: %s%s%s %s\n\n%s", program ? program : "", program ? " " : "", command->name,
-           command->operands, command->help);
+    printf("usage: %s%s%s %s\n\n", program ? program : "", program ? " " : "", command->name,
+           command->operands);
+    for (size_t i = 0; command->help[i]; i++) {
+        fputs(command->help[i], stdout);
+    }
 }
 
 static void usage(FILE *file)

@@ -68,7 +68,7 @@ weir_status wr_operands_check(const struct wr_operands *operands, struct wr_erro
 struct wr_command {
     const char *name, *operands, *summary;
     const struct wr_option *options;
-    const char *help; /* what it is for, options, examples; within 80 columns */
+    const char *help[4]; /* what it is for, options, examples; within 80 columns; ends with NULL */
     int (*run)(struct wr_cli *cli, int argc, char **argv); /* options and operands; exit code */
 };
 

@@ -53,9 +53,9 @@ static const char help[] =
 "  -n, --number N          stop after N records\n"
 "      --follow            wait for more at the end\n"
 "      --format text|json  text (default): key, a tab, value; absent prints as\n"
-"                          empty. json: an object a line: topic, partition, offset,\n"
-"                          time_ms, key, value, headers; null where absent, and\n"
-"                          key_base64, value_base64 where not UTF-8\n"
+"                          empty. json: an object a line with topic, partition,\n"
+"                          offset, time_ms, key, value, headers; null where\n"
+"                          absent; key_base64, value_base64 where not UTF-8\n"
 "\n"
 "Examples\n"
 "  weir consume shop.weir orders -n 10\n"
@@ -379,5 +379,5 @@ static int run(struct wr_cli *cli, int argc, char **argv)
 }
 
 const struct wr_command wr_command_consume = {
-    "consume", "[options] STORE TOPIC", "records of an embedded topic", options, help, run,
+    "consume", "[options] STORE TOPIC", "records of an embedded topic", options, {help}, run,
 };

@@ -117,7 +117,12 @@ static void show_graph(const json_t *found)
                 printf(" side %" PRId64, side);
             }
         }
-        printf("%s%s\n", json_object_get(node, "uri") ? " " : "", text_of(node, "uri"));
+        bool has_uri = json_object_get(node, "uri") != NULL;
+        printf("%s%s\n",
+               !has_uri                  ? ""
+               : json_array_size(inputs) ? " to "
+                                         : " ",
+               text_of(node, "uri"));
     }
 }
 
@@ -288,5 +293,5 @@ static int run(struct wr_cli *cli, int argc, char **argv)
 }
 
 const struct wr_command wr_command_inspect = {
-    "inspect", "[--json] STORE", "what is in a store", options, help, run,
+    "inspect", "[--json] STORE", "what is in a store", options, {help}, run,
 };

@@ -56,8 +56,8 @@ static const char help[] =
 "                             line, the key is absent (null)\n"
 "  -Z, --null                 an empty value, an empty key become absent (null)\n"
 "  -H, --header NAME=VALUE    a header of every record; repeat it for more\n"
-"  -p, --partition N          into this partition. Default: where the key belongs,\n"
-"                             by Kafka's murmur2; without a key, partition 0\n"
+"  -p, --partition N          into this partition; default: where the key belongs\n"
+"                             by Kafka's murmur2, or 0 without a key\n"
 "      --partitions N         of the topic, when it is made; default 1\n"
 "  -T, --time-ms N            every record's time, in milliseconds since 1970;\n"
 "                             default: when it was read\n"
@@ -358,5 +358,6 @@ static int run(struct wr_cli *cli, int argc, char **argv)
 }
 
 const struct wr_command wr_command_produce = {
-    "produce", "[options] STORE TOPIC", "lines of stdin into an embedded topic", options, help, run,
+    "produce", "[options] STORE TOPIC", "lines of stdin into an embedded topic", options, {help},
+    run,
 };

@@ -225,5 +225,5 @@ static int run(struct wr_cli *cli, int argc, char **argv)
 }
 
 const struct wr_command wr_command_rejects = {
-    "rejects", "[options] STORE", "dead letters", options, help, run,
+    "rejects", "[options] STORE", "dead letters", options, {help}, run,
 };

@@ -65,12 +65,19 @@ static const struct wr_option options[] = {
 };
 
 /* clang-format off */
-static const char help[] =
+static const char help_run[] =
 "Runs a job until its inputs end, or until it is stopped (Ctrl-C, SIGTERM). Each\n"
 "record takes effect exactly once, whatever crashes in between: start the same\n"
 "command again and it goes on from where the store is. JOB.so is a shared object\n"
 "made with weir.h: cc -shared -fPIC -o job.so job.c\n"
-"\n"
+"\n";
+static const char help_built_in[] =
+"Runs the job that is built in, until its inputs end, or until it is stopped\n"
+"(Ctrl-C, SIGTERM). Each record takes effect exactly once, whatever crashes in\n"
+"between: start the same command again and it goes on from where the store is.\n"
+"The program weir looks into the store: weir inspect, weir consume.\n"
+"\n";
+static const char help_options[] =
 "What it reads and writes\n"
 "  -i, --input NAME=URI     where source NAME reads: file:PATH, gen:keyed,\n"
 "                           gen:lines (?records=N&keys=K&size=B&partitions=P)\n"
@@ -89,14 +96,15 @@ static const char help[] =
 "      --on-error stop      a failure that repeats five times ends the run\n"
 "\n"
 "How it is decided\n"
-"  -d, --delivery MODE      exactly-once\n"
+"  -d, --delivery MODE      exactly-once, the only one in this version\n"
 "      --epoch-records N    seal an epoch at N records, 1 to 16777216\n"
 "      --epoch-ms N         or at this age; without both, as soon as possible\n"
 "      --sync MODE          full: survives power loss (default); normal: survives\n"
 "                           kill -9; off: a power cut may destroy the store\n"
 "      --cache SIZE         memory for state that was read, default 64M\n"
 "      --wal-max SIZE       stop when SQLite's log is larger, default 4G\n"
-"      --positions-ms N     how often positions are stored alone\n"
+"      --positions-ms N     how often positions are stored where that is not done\n"
+"                           with each epoch; exactly-once does\n"
 "      --forward-ms N       how often output is copied outside, default 100\n"
 "\n"
 "What it shows\n"
@@ -107,7 +115,8 @@ static const char help[] =
 "Exit codes\n"
 "  0 done or stopped   64 misspelt option, name or URI   65 bad data\n"
 "  66 no such input or job   74 I/O error, disk full   75 store in use, try again\n"
-"  77 not permitted   78 another job's store, newer format, other ABI   70 a bug\n"
+"  77 not permitted   78 another job's store, newer format, other ABI   70 a bug\n";
+static const char help_examples[] =
 "\n"
 "Examples\n"
 "  weir run build/examples/wordcount.so -i lines=file:book.txt\n"
@@ -350,14 +359,15 @@ static int run(struct wr_cli *cli, int argc, char **argv)
 }
 
 const struct wr_command wr_command_run = {
-    "run", "[options] JOB.so", "run a job", options, help, run,
+    "run", "[options] JOB.so", "run a job", options, {help_run, help_options, help_examples}, run,
 };
 
 int wr_cli_run_define(struct wr_cli *cli, const char *name, void (*define)(weir_job *), int argc,
                       char **argv)
 {
     if (wr_options_ask_help(options, argc, argv)) {
-        const struct wr_command command = {name, "[options]", "run this job", options, help, run};
+        const struct wr_command command = {
+            name, "[options]", "run this job", options, {help_built_in, help_options}, run};
         wr_cli_help(&command, NULL);
         return wr_cli_end(cli);
     }

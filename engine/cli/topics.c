@@ -138,5 +138,5 @@ static int run(struct wr_cli *cli, int argc, char **argv)
 }
 
 const struct wr_command wr_command_topics = {
-    "topics", "STORE", "topics, partitions, offsets", options, help, run,
+    "topics", "STORE", "topics, partitions, offsets", options, {help}, run,
 };
