@@ -89,6 +89,7 @@ static weir_status create_tables(struct wr_store *store, const char *job, struct
     WR_TRY(put_meta(store, "created_ms", NULL, env->wall_ms(env), error));
     WR_TRY(put_meta(store, "job", job, 0, error));
     WR_TRY(put_meta(store, "epoch", NULL, 0, error));
+    WR_TRY(put_meta(store, "incarnation", NULL, 0, error)); /* none opened it yet */
     return put_meta(store, "generation", NULL, 0, error);
 }
 
