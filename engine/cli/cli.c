@@ -45,11 +45,25 @@ int wr_cli_end(struct wr_cli *cli)
 {
     struct wr_error *error = &cli->error;
     wr_cli_flush(error);
+    if (cli->output) {
+        setvbuf(stdout, NULL, _IONBF, 0);
+        free(cli->output);
+        cli->output = NULL;
+    }
     if (error->status == WEIR_OK || error->native == EPIPE) {
         return WR_EXIT_OK; /* whoever reads our output has had enough */
     }
     wr_log(&cli->env, WR_LOG_ERROR, "%s", error->text);
     return (int)error->exit_code;
+}
+
+void wr_cli_buffer(struct wr_cli *cli, size_t size)
+{
+    cli->output = malloc(size);
+    if (cli->output && setvbuf(stdout, cli->output, _IOFBF, size) != 0) {
+        free(cli->output);
+        cli->output = NULL;
+    }
 }
 
 weir_status wr_error_before(struct wr_error *error, const char *format, ...)

@@ -12,6 +12,7 @@
 struct wr_cli {
     struct wr_env env;
     struct wr_error error;
+    char *output; /* the buffer of standard output, NULL: the C library's */
 };
 
 /* ---- Options --------------------------------------------------------------------------------- */
@@ -86,6 +87,9 @@ weir_status wr_cli_init(struct wr_cli *cli);
 /* Prints the error and gives the exit code; an error of the pipe that standard output is ends
  * quietly with 0. */
 int wr_cli_end(struct wr_cli *cli);
+/* Gives standard output a buffer of this size, until wr_cli_end: what fits is written only then, so
+ * that a slow reader does not hold a snapshot open. Out of memory: it stays as it was. */
+void wr_cli_buffer(struct wr_cli *cli, size_t size);
 /* Puts words before the text of the error, "in.conf:3: "; gives its status. */
 weir_status wr_error_before(struct wr_error *error, const char *format, ...) WEIR_PRINTF(2, 3);
 /* Flushes standard output; an error there is 74. */

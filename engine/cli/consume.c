@@ -370,7 +370,7 @@ static int run(struct wr_cli *cli, int argc, char **argv)
     struct wr_arena arena;
     wr_arena_init(&arena, 0);
     wr_arena_init(&consume.arena, 4 * STEP_BYTES);
-    setvbuf(stdout, NULL, _IOFBF, OUTPUT_BYTES);
+    wr_cli_buffer(cli, OUTPUT_BYTES);
     consume_all(cli, &consume, &arena, argc, argv);
     wr_reader_close(consume.reader);
     wr_arena_fini(&consume.arena);

@@ -44,12 +44,11 @@ const struct wr_option *wr_options_find(const char *command, const struct wr_opt
     }
     const char *near = nearest_name(table, name);
     if (near) {
-        wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE, "%s: unknown option %s%s; did you mean %s%s?",
-                command, dashes, name, dashes, near);
+        wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE, "unknown option %s%s; did you mean %s%s?",
+                dashes, name, dashes, near);
     } else {
         wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
-                "%s: unknown option %s%s; see %s --help for those there are", command, dashes, name,
-                command);
+                "unknown option %s%s; see %s --help for those there are", dashes, name, command);
     }
     return NULL;
 }
@@ -83,8 +82,8 @@ static weir_status take_next(struct walk *walk, const char *shown, const struct 
 {
     if (walk->at >= walk->argc) {
         return wr_fail(walk->error, WEIR_MISUSE, WR_EXIT_USAGE,
-                       "%s: option %s needs a value, %s; see %s --help", walk->command, shown,
-                       option->takes, walk->command);
+                       "option %s needs a value, %s; see %s --help", shown, option->takes,
+                       walk->command);
     }
     *value_out = walk->argv[walk->at++];
     return WEIR_OK;
@@ -113,8 +112,7 @@ static weir_status walk_long(struct walk *walk, const char *argument)
         WR_TRY(take_next(walk, argument, option, &value));
     } else if (equals) {
         return wr_fail(walk->error, WEIR_MISUSE, WR_EXIT_USAGE,
-                       "%s: option --%s takes no value; leave out \"%s\"", walk->command, name,
-                       equals);
+                       "option --%s takes no value; leave out \"%s\"", name, equals);
     }
     return walk->each(walk->context, option, value, walk->error);
 }
@@ -129,12 +127,11 @@ static weir_status walk_short(struct walk *walk, const char *argument)
             const char *near = at == argument + 1 ? nearest_name(walk->table, argument + 1) : NULL;
             if (near && at[1]) {
                 return wr_fail(walk->error, WEIR_MISUSE, WR_EXIT_USAGE,
-                               "%s: unknown option %s; did you mean --%s?", walk->command, argument,
-                               near);
+                               "unknown option %s; did you mean --%s?", argument, near);
             }
             return wr_fail(walk->error, WEIR_MISUSE, WR_EXIT_USAGE,
-                           "%s: unknown option %s; see %s --help for those there are",
-                           walk->command, shown, walk->command);
+                           "unknown option %s; see %s --help for those there are", shown,
+                           walk->command);
         }
         const char *value = NULL;
         if (option->takes && at[1]) {
@@ -258,8 +255,7 @@ weir_status wr_operands_add(struct wr_operands *operands, const char *value, str
     if (operands->count >= sizeof operands->values / sizeof operands->values[0] ||
         !operands->names[operands->count]) {
         return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
-                       "%s: \"%s\" is one argument too many; see %s --help", operands->command,
-                       value, operands->command);
+                       "\"%s\" is one argument too many; see %s --help", value, operands->command);
     }
     operands->values[operands->count++] = value;
     return WEIR_OK;
@@ -268,8 +264,8 @@ weir_status wr_operands_add(struct wr_operands *operands, const char *value, str
 weir_status wr_operands_check(const struct wr_operands *operands, struct wr_error *error)
 {
     if (operands->names[operands->count]) {
-        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE, "%s: %s is missing; see %s --help",
-                       operands->command, operands->names[operands->count], operands->command);
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE, "%s is missing; see %s --help",
+                       operands->names[operands->count], operands->command);
     }
     return WEIR_OK;
 }

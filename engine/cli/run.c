@@ -259,14 +259,13 @@ static weir_status take_argument(void *context, const struct wr_option *option, 
     }
     if (!arguments->takes_job) {
         return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
-                       "%s: \"%s\" is one argument too many; the job is built in",
-                       arguments->command, value);
+                       "\"%s\" is one argument too many; the job is built in", value);
     }
     if (arguments->job) {
         return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
-                       "%s: two jobs, %s and %s; a run has one, and an option's value stands right "
+                       "two jobs, %s and %s; a run has one, and an option's value stands right "
                        "behind the option",
-                       arguments->command, arguments->job, value);
+                       arguments->job, value);
     }
     arguments->job = value;
     return WEIR_OK;
@@ -323,7 +322,8 @@ static int run_job(struct wr_cli *cli, struct arguments *arguments, const char *
                    void (*define)(weir_job *))
 {
     cli->env.level = (enum wr_level)((int)WR_LOG_NOTICE + arguments->run.verbosity);
-    return wr_run(&cli->env, name, define, &arguments->run);
+    int code = wr_run(&cli->env, name, define, &arguments->run);
+    return code ? code : wr_cli_end(cli); /* what it wrote to standard output may still fail */
 }
 
 static int run_file(struct wr_cli *cli, struct arguments *arguments)
@@ -331,7 +331,7 @@ static int run_file(struct wr_cli *cli, struct arguments *arguments)
     struct wr_job_file file;
     if (!arguments->job) {
         wr_fail(&cli->error, WEIR_MISUSE, WR_EXIT_USAGE,
-                "weir run: JOB.so is missing, as in: weir run build/examples/wordcount.so; see "
+                "JOB.so is missing, as in: weir run build/examples/wordcount.so; see "
                 "weir run --help");
         return wr_cli_end(cli);
     }

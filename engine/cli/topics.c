@@ -10,6 +10,8 @@
 #include "engine/cli/cli.h"
 #include "engine/endpoint.h"
 
+enum { OUTPUT_BYTES = 1 << 22 }; /* more than the lines of WR_PARTITIONS_MAX partitions */
+
 static const struct wr_option options[] = {
     {"help", 'h', NULL, 0},
     {NULL, '\0', NULL, 0},
@@ -127,6 +129,7 @@ static int run(struct wr_cli *cli, int argc, char **argv)
     struct wr_reader *reader = NULL;
     struct wr_arena arena;
     wr_arena_init(&arena, 0);
+    wr_cli_buffer(cli, OUTPUT_BYTES);
     if (wr_options_parse("weir topics", options, argc, argv, take, &operands, error) == WEIR_OK &&
         wr_operands_check(&operands, error) == WEIR_OK &&
         wr_reader_open(&cli->env, operands.values[0], &reader, error) == WEIR_OK) {

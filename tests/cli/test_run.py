@@ -57,7 +57,7 @@ class Options(CliTest):
         self.assertEqual(self.text("2.weir", "one"), b"\ta\n\tb\n")
 
     def test_mistakes_in_a_config_file(self):
-        for text, said in [("epoch-ms = 5\nepoch-record 5\n", "job.conf:2: weir run: unknown option"
+        for text, said in [("epoch-ms = 5\nepoch-record 5\n", "job.conf:2: unknown option"
                             " epoch-record; did you mean epoch-records?"),
                            ("sync = never\n", "job.conf:1: --sync is \"never\""),
                            ("store ${WEIR_TEST_UNSET}\n", "no variable WEIR_TEST_UNSET"),

@@ -222,6 +222,17 @@ class Consume(CliTest):
         self.assertEqual(self.records("s.weir", "even", "-p", partition, "-o", 99999), [])
         self.assertEqual(self.records("s.weir", "even", "-n", 0), [])
 
+    def test_what_retention_removed(self):
+        """A topic begins where it begins: asking for what is gone is an error that says so."""
+        self.weir("run", COPY, "-q", "-s", "r.weir", "-i", "in=gen:keyed?records=60000", "-o",
+                  "out=log:out?retain_bytes=100k", "--epoch-records", 1000)
+        [(first,)] = self.query("r.weir", "SELECT first FROM partition")
+        self.assertGreater(first, 0)
+        self.refuses(NO_INPUT, f"begins at offset {first}; 0 is no longer kept", "consume",
+                     "r.weir", "out", "-o", 0)
+        offsets = [r["offset"] for r in self.records("r.weir", "out")]
+        self.assertEqual(offsets, list(range(first, 60000)))
+
     def test_follow(self):
         """Records come out while they go in, across producers."""
         process = subprocess.Popen([WEIR, "consume", "s.weir", "even", "-o", "end", "--follow",

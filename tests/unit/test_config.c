@@ -119,7 +119,7 @@ static void mistakes_name_file_and_line(void **state)
     static const struct {
         const char *text, *error;
     } cases[] = {
-        {"\nepoch-m 5\n", "job.conf:2: weir run: unknown option epoch-m; did you mean epoch-ms?"},
+        {"\nepoch-m 5\n", "job.conf:2: unknown option epoch-m; did you mean epoch-ms?"},
         {"#\n#\nepoch-ms 500\n", "job.conf:3: epoch-ms is \"500\"; give a whole number"},
         {"epoch-ms\n", "job.conf:1: option epoch-ms needs a value, N"},
         {"epoch-ms = \n", "job.conf:1: option epoch-ms needs a value, N"},
@@ -130,7 +130,7 @@ static void mistakes_name_file_and_line(void **state)
          "job.conf:1: the environment has no variable WEIR_TEST_NOT_SET"},
         {"input a=${}\n", "job.conf:1: \"${\" without a name"},
         {"input a=${A\n", "job.conf:1: \"${\" without a name"},
-        {"= 5\n", "job.conf:1: weir run: unknown option ;"},
+        {"= 5\n", "job.conf:1: unknown option ;"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct seen seen;
