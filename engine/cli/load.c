@@ -9,17 +9,27 @@
 #include <string.h>
 #include <unistd.h>
 
-void wr_base_name(const char *path, const char *suffix, char *name_out, size_t size)
+#include "engine/endpoint.h"
+
+void wr_job_name(const char *path, const char *suffix, char name_out[WR_NAME_BYTES_MAX + 1])
 {
     const char *slash = strrchr(path, '/');
     const char *base = slash ? slash + 1 : path;
-    size_t length = strlen(base), tail = strlen(suffix);
+    size_t length = strlen(base), tail = strlen(suffix), size = 0;
     if (length > tail && strcmp(base + length - tail, suffix) == 0) {
         length -= tail;
     }
-    length = length < size ? length : size - 1;
-    memcpy(name_out, base, length);
-    name_out[length] = '\0';
+    for (; size < length && size < WR_NAME_BYTES_MAX; size++) {
+        char one[2] = {base[size], '\0'};
+        name_out[size] = '_';
+        if (wr_name_is_valid(one)) {
+            name_out[size] = one[0];
+        }
+    }
+    name_out[size] = '\0';
+    if (size == 0) {
+        memcpy(name_out, "job", 4);
+    }
 }
 
 static weir_status check_abi(void *handle, const char *path, struct wr_error *error)
@@ -86,7 +96,7 @@ weir_status wr_job_file_open(const char *path, struct wr_job_file *file_out, str
     void *define = dlsym(handle, "weir_define");
     memcpy(&file_out->define, &define, sizeof define); /* ISO C has no cast for this */
     file_out->handle = handle;
-    wr_base_name(path, ".so", file_out->name, sizeof file_out->name);
+    wr_job_name(path, ".so", file_out->name);
     return WEIR_OK;
 }
 

@@ -9,7 +9,7 @@
 struct wr_job_file {
     void *handle;
     void (*define)(weir_job *);
-    char name[256]; /* the file's base name without .so; names the job until weir_name */
+    char name[WR_NAME_BYTES_MAX + 1]; /* from the file's; the job's until weir_name */
 };
 
 /* A path without a slash is the working directory's. 66: no such file; 77: may not be read; 78: it
@@ -19,7 +19,8 @@ weir_status wr_job_file_open(const char *path, struct wr_job_file *file_out,
 /* Nothing of the job may be used any more. */
 void wr_job_file_close(struct wr_job_file *file);
 
-/* The base name of a path, cut before `suffix`. */
-void wr_base_name(const char *path, const char *suffix, char *name_out, size_t size);
+/* A name for a job from its file's: the base name without `suffix`, with `_` for what no name may
+ * have. */
+void wr_job_name(const char *path, const char *suffix, char name_out[WR_NAME_BYTES_MAX + 1]);
 
 #endif

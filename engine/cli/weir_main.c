@@ -6,9 +6,9 @@
 
 WEIR_EXPORT int weir_main(void (*define)(weir_job *), int argc, char **argv)
 {
-    char name[256];
+    char name[WR_NAME_BYTES_MAX + 1];
     struct wr_cli cli;
-    wr_base_name(argc > 0 ? argv[0] : "job", "", name, sizeof name);
+    wr_job_name(argc > 0 ? argv[0] : "job", "", name);
     if (wr_cli_init(&cli) != WEIR_OK) {
         return wr_cli_end(&cli);
     }

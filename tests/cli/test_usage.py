@@ -128,6 +128,13 @@ class Loading(CliTest):
         self.weir("run", "mine.so", "-o", "out=null:")
         self.assertIn("copy.weir", self.files())
 
+    def test_a_file_name_that_is_no_job_name(self):
+        """Names the store all the same, with _ for what a name may not have."""
+        (self.folder / "my picky job.so").symlink_to(JOBS / "cli_picky.so")
+        (self.folder / "in.txt").write_text("a\n")
+        self.weir("run", "my picky job.so", "-i", "in=file:in.txt")
+        self.assertIn("my_picky_job.weir", self.files())
+
     def test_a_library_that_is_no_job(self):
         self.refuses(CONFIG, "has no weir_define", "run", JOBS / "cli_no_job.so")
 
