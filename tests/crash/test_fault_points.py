@@ -1,0 +1,69 @@
+"""`weir` killed at each fault point: after restarts the result is that of a run without a crash,
+record for record.
+
+Each point is tried in each configuration that passes it: killed at its COUNT-th passing, killed
+there again at the restart, then run to the end. A point that no configuration passes is a failure.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import pathlib
+import random
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+
+from crash_points import Configuration, add_tests
+from crash_results import Results, check
+from crash_runs import Job
+
+SMALL_EPOCHS = ("--epoch-records", 50)
+KEYED = "in=gen:keyed?records=600&keys=20&size=40"
+UNDO = ("-D", "fail=97")  # undoes epochs; results do not change
+
+
+def lines_of_any_bytes(folder):
+    rng = random.Random(3)
+    alphabet = b"ab\0\xff\r\t\xc3\xa9"
+    lines = [b"%d " % n + bytes(rng.choices(alphabet, k=rng.randrange(60))) for n in range(600)]
+    (folder / "in.txt").write_bytes(b"\n".join(lines))  # the last line without newline
+
+
+CONFIGURATIONS = [
+    # Every kind of sink, state, timers, rejects, headers, epochs that are undone.
+    Configuration("everything", "crash_all", ["-i", KEYED, *SMALL_EPOCHS, *UNDO], (1, 4, 11)),
+    # Lines of any bytes, nothing cached, and every timer at the end.
+    Configuration("lines", "crash_all",
+                  ["-i", "in=file:in.txt", *SMALL_EPOCHS, "--cache", 0, "--drain"], (3,),
+                  prepare=lines_of_any_bytes),
+    # The plainest jobs, to the plainest sinks.
+    Configuration("copy to a file", "copy", ["-i", KEYED, "-o", "out=file:out", *SMALL_EPOCHS],
+                  (2,)),
+    Configuration("count into a table", "count",
+                  ["-i", KEYED, "-o", "out=table:out", *SMALL_EPOCHS], (2,)),
+]
+
+
+class FaultPoints(unittest.TestCase):
+    """And one test a fault point, added below."""
+
+    @classmethod
+    def setUpClass(cls):
+        for configuration in CONFIGURATIONS:
+            configuration.learn()
+
+    # However records are put into epochs, the result is the same: else a crash could not be told.
+    def test_epochs_do_not_matter(self):
+        everything = CONFIGURATIONS[0]
+        for options in (["--epoch-records", 1], ["--epoch-records", 7, "--cache", 0], []):
+            job = Job("crash_all", "-i", KEYED, *options)
+            job.run()
+            check(everything.expected, Results().read(job), f"{options}: {job}")
+            job.remove()
+
+
+add_tests(FaultPoints, CONFIGURATIONS)
+
+if __name__ == "__main__":
+    unittest.main()
