@@ -223,7 +223,7 @@ run_everything()
             break
         fi
         wanted=$((4 * text_bytes))
-        [ "$wanted" -le $((1 << 32)) ] || stop "no run lasts long enough to be killed"
+        [ "$wanted" -le $((1 << 30)) ] || stop "no run lasts long enough to be killed"
         say "It was done before it could be killed: again with four times the text"
     done
     run_to_the_end
