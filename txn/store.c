@@ -167,7 +167,7 @@ static weir_status open_all(struct wr_store *store, const struct wr_store_option
     WR_TRY(wr_store_identify(&store->sql, &kind, error));
     if (kind == WR_STORE_EMPTY) {
         if (!options->create) {
-            return wr_sql_broken(&store->sql, error, "it is a database without any table");
+            return wr_store_fail_empty(&store->sql, error);
         }
         WR_TRY(create_store(store, options->job ? options->job : "", error));
     } else {

@@ -40,6 +40,8 @@ enum wr_store_kind { WR_STORE_EMPTY, WR_STORE_OURS };
 /* What the database is. 65: not weir's; 78: a newer format. Reads only. */
 weir_status wr_store_identify(struct wr_sql *sql, enum wr_store_kind *kind_out,
                               struct wr_error *error);
+/* For a reader of an EMPTY one: there is no store yet, 65. */
+weir_status wr_store_fail_empty(struct wr_sql *sql, struct wr_error *error);
 /* Reads one text of `meta` into a buffer; empty when it is missing. */
 weir_status wr_store_meta(struct wr_sql *sql, const char *key, char *text, size_t size,
                           struct wr_error *error);

@@ -37,7 +37,7 @@ static weir_status open_all(struct wr_reader *reader, const char *path, struct w
     enum wr_store_kind kind;
     WR_TRY(wr_store_identify(&reader->sql, &kind, error));
     if (kind == WR_STORE_EMPTY) {
-        return wr_sql_broken(&reader->sql, error, "it is a database without any table");
+        return wr_store_fail_empty(&reader->sql, error);
     }
     return WEIR_OK;
 }

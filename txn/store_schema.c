@@ -107,6 +107,14 @@ static weir_status fail_newer(struct wr_sql *sql, int64_t format, struct wr_erro
                    sql->doing, sql->path, (long long)format, WEIR_VERSION, WR_STORE_FORMAT, maker);
 }
 
+weir_status wr_store_fail_empty(struct wr_sql *sql, struct wr_error *error)
+{
+    return wr_fail(error, WEIR_FATAL, WR_EXIT_DATA,
+                   "cannot %s %s: it is empty, as a store is whose making a crash cut short; run "
+                   "its job, which makes it",
+                   sql->doing, sql->path);
+}
+
 weir_status wr_store_identify(struct wr_sql *sql, enum wr_store_kind *kind_out,
                               struct wr_error *error)
 {
