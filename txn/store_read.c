@@ -105,7 +105,7 @@ void wr_reader_end(struct wr_reader *reader)
             sqlite3_reset(at);
         }
     }
-    struct wr_error ignored = {WEIR_OK};
+    struct wr_error ignored = {.status = WEIR_OK};
     sqlite3_stmt *end;
     /* Ending a transaction that only read cannot fail but for lack of memory to prepare it. */
     if (statement_of(reader, WR_READ_END, "ROLLBACK", &end, &ignored) == WEIR_OK) {

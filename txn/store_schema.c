@@ -97,7 +97,7 @@ weir_status wr_store_meta(struct wr_sql *sql, const char *key, char *text, size_
 static weir_status fail_newer(struct wr_sql *sql, int64_t format, struct wr_error *error)
 {
     char maker[64];
-    struct wr_error ignored = {WEIR_OK};
+    struct wr_error ignored = {.status = WEIR_OK};
     if (wr_store_meta(sql, "weir", maker, sizeof maker, &ignored) != WEIR_OK || !maker[0]) {
         snprintf(maker, sizeof maker, "a newer version");
     }

@@ -156,7 +156,7 @@ static weir_status report_rows(struct wr_verify *verify, struct wr_rows *rows, c
 static weir_status check_query(struct wr_verify *verify, const char *what, const char *text,
                                const char *but, struct wr_error *error)
 {
-    struct wr_error inner = {WEIR_OK};
+    struct wr_error inner = {.status = WEIR_OK};
     struct wr_rows *rows = NULL;
     wr_verify_renew(verify, true);
     weir_status status = wr_rows_open(verify->reader, text, &rows, &inner);
@@ -197,7 +197,7 @@ static weir_status check_each_owner(struct wr_verify *verify, struct wr_rows *ne
 static weir_status check_owners(struct wr_verify *verify, const char *table, const char *next_text,
                                 const char *kind, const char *owner_text, struct wr_error *error)
 {
-    struct wr_error inner = {WEIR_OK};
+    struct wr_error inner = {.status = WEIR_OK};
     struct wr_rows *next = NULL, *owner = NULL;
     wr_verify_renew(verify, true);
     weir_status status = wr_rows_open(verify->reader, next_text, &next, &inner);

@@ -18,7 +18,7 @@ struct walk {
 static void check_records(struct wr_verify *verify, const struct walk *walk,
                           struct wr_batch_reader *batch)
 {
-    struct wr_error inner = {WEIR_OK};
+    struct wr_error inner = {.status = WEIR_OK};
     weir_record record;
     int64_t offset;
     for (bool more = true; more;) {
@@ -45,7 +45,7 @@ static void check_bytes(struct wr_verify *verify, const struct walk *walk, int64
                         int64_t count, weir_bytes bytes)
 {
     struct wr_batch_reader batch;
-    struct wr_error inner = {WEIR_OK};
+    struct wr_error inner = {.status = WEIR_OK};
     if (wr_batch_open(bytes, &batch, &inner) != WEIR_OK) {
         wr_verify_problem(verify, "%s offset %lld: %s", walk->name, (long long)first, inner.text);
     } else if (batch.first_offset != first || batch.count != count) {
@@ -135,7 +135,7 @@ static weir_status walk_batches(struct wr_verify *verify, struct walk *walk, str
 static weir_status walk_partition(struct wr_verify *verify, struct walk *walk,
                                   struct wr_error *error)
 {
-    struct wr_error inner = {WEIR_OK};
+    struct wr_error inner = {.status = WEIR_OK};
     struct wr_rows *rows = NULL;
     weir_status status = wr_rows_open(verify->reader, step_text, &rows, &inner);
     if (status == WEIR_OK) {
@@ -184,7 +184,7 @@ static weir_status walk_logs(struct wr_verify *verify, struct wr_rows *rows, str
 
 weir_status wr_verify_logs(struct wr_verify *verify, struct wr_error *error)
 {
-    struct wr_error inner = {WEIR_OK};
+    struct wr_error inner = {.status = WEIR_OK};
     struct wr_rows *rows = NULL;
     wr_verify_renew(verify, true);
     weir_status status =
