@@ -159,6 +159,16 @@ class Session(ExampleTest):
         self.assertEqual(job.rejects(), ["the line is not TIME_MS,USER"] * 6)
         self.assertEqual([r["value"] for r in job.topic("sessions")], [b"1,1,1"])
 
+    def test_a_gap_that_is_no_number(self):
+        self.write("events.csv", [b"1,a"])
+        job = self.job("session", "s.weir", "-D", "gap_ms=1s")
+        self.assertIn("gap_ms is not a number of milliseconds", job.run(code=65))
+
+    def test_an_order_that_is_no_number(self):
+        self.write("events.csv", [b"1,a"])
+        job = self.job("session", "s.weir", "-D", "out_of_order_ms=soon")
+        job.run(code=64)
+
     def test_killed(self):
         events, total = self.arrange(4, 20000, 5 * GAP_MS)
         job = self.job_with(5 * GAP_MS, *SMALL_EPOCHS)
