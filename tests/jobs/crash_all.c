@@ -2,9 +2,9 @@
  * windows need, two keyed stages, late records, side outputs, headers, absent and empty keys and
  * values, dead letters of records, timers and sinks, and two sinks of each kind.
  *
- * Values begin with a decimal number n. -D fail=N fails at each N-th call of the first operator, so
- * that epochs are undone; -D late=MS is how far out of order times may be; -D partitions=several
- * leaves out what depends on the order between partitions.
+ * Values begin with a decimal number n. -D fail=N fails at calls N, 2N, 4N, 8N, ... of the first
+ * operator, so that epochs are undone; -D late=MS is how far out of order times may be;
+ * -D partitions=several leaves out what depends on the order between partitions.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
@@ -56,7 +56,8 @@ static void tally(weir_ctx *ctx, const weir_record *in, void *arg)
 {
     struct options *options = arg;
     int64_t n = number(in->value);
-    if (options->fail && ++options->calls % options->fail == 0) {
+    if (options->fail && ++options->calls == options->fail) {
+        options->fail *= 2;
         weir_fail(ctx, WEIR_ABORT, "as asked for by -D fail");
         return;
     }

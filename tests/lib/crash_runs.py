@@ -12,6 +12,7 @@ import pathlib
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 
@@ -38,6 +39,16 @@ def job_file(name):
     """An example, or a job that only tests use."""
     example = BUILD / "examples" / f"{name}.so"
     return example if example.exists() else BUILD / "tests" / "jobs" / f"{name}.so"
+
+
+def has_tables(store):
+    if not store.exists():
+        return False
+    connection = sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True)
+    try:
+        return connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] > 0
+    finally:
+        connection.close()
 
 
 class Failure(Exception):
@@ -96,8 +107,8 @@ class Job:
             file = pathlib.Path(f"{self.store}{end}")
             if file.exists():
                 shutil.copyfile(file, copy / file.name)
-        if not (copy / self.store.name).exists() or not (copy / self.store.name).stat().st_size:
-            return
+        if not has_tables(copy / self.store.name):
+            return  # killed before there was a store
         done = subprocess.run([WEIR, "verify", copy / self.store.name], capture_output=True,
                               timeout=SECONDS_MAX)
         if done.returncode != 0:
