@@ -241,15 +241,16 @@ static weir_status file_settle(struct wr_outlet *outlet, struct wr_marker *marke
 static weir_status cut(struct file_outlet *file, int64_t length, struct wr_error *error)
 {
     WR_FAULT(&file->base.env->fault, cut_before, error);
-    wr_log(file->base.env, WR_LOG_DEBUG,
-           "sink %s: cutting %s back from %" PRId64 " to %" PRId64 " bytes", file->base.sink,
-           file->path, (int64_t)file->found.st_size, length);
     if (ftruncate(file->fd, (off_t)length) != 0 ||
         (file->sync != WR_SYNC_OFF && fsync(file->fd) != 0)) {
         return wr_fail_errno(error, "sink %s: cannot cut %s back to %" PRId64 " bytes",
                              file->base.sink, file->path, length);
     }
     WR_FAULT(&file->base.env->fault, cut_after, error);
+    /* Said aloud, because what someone else appended meanwhile looks the same. */
+    wr_log(file->base.env, WR_LOG_NOTICE,
+           "sink %s: %s cut back from %" PRId64 " to %" PRId64 " bytes, what was decided",
+           file->base.sink, file->path, (int64_t)file->found.st_size, length);
     return WEIR_OK;
 }
 
