@@ -237,12 +237,20 @@ static int64_t wal_bytes(int frames)
     return (int64_t)frames * (WR_STORE_PAGE_BYTES + WAL_FRAME_HEADER_BYTES);
 }
 
+bool wr_store_is_behind(const struct wr_store *store)
+{
+    return wal_bytes(store->wal_frames) > 4 * WR_WAL_BYTES_CHECKPOINT;
+}
+
 /* A WAL that was copied back starts over with the next transaction, unless a reader is in it. So it
- * is kept from that, whatever its size, when it did not start over since the last checkpoint. */
-static weir_status check_wal(struct wr_store *store, int frames, struct wr_error *error)
+ * is kept from that, whatever its size, when it did not start over since the last checkpoint
+ * although that one copied all of it, or when this one could not. */
+static weir_status check_wal(struct wr_store *store, int frames, bool whole, struct wr_error *error)
 {
     int64_t bytes = wal_bytes(frames);
-    bool held = store->wal_restarts == store->vfs->wal_restarts;
+    bool same = store->wal_restarts == store->vfs->wal_restarts;
+    bool held = same && (!whole || store->wal_whole);
+    store->wal_whole = whole;
     store->wal_restarts = store->vfs->wal_restarts;
     if (held && bytes > WR_WAL_BYTES_WARN && !store->wal_warned) {
         store->wal_warned = true;
@@ -294,7 +302,7 @@ weir_status wr_store_checkpoint(struct wr_store *store, struct wr_error *error)
         return wr_sql_fail(&store->sql, code, error);
     }
     WR_FAULT(&store->env->fault, checkpoint_after, error);
-    return check_wal(store, frames, error);
+    return check_wal(store, frames, copied >= frames, error);
 }
 
 static int64_t file_bytes(const char *path, const char *suffix)

@@ -130,6 +130,10 @@ weir_status wr_store_apply(struct wr_store *store, const struct wr_epoch *epoch,
  * fails with 75 over wal_bytes_max. Thread: decide, after the epoch was handed back. */
 weir_status wr_store_checkpoint(struct wr_store *store, struct wr_error *error);
 
+/* The WAL is several times larger than wished: checkpoint before the epoch is handed back, while
+ * the operator thread has no snapshot that keeps the WAL from starting over. Thread: decide. */
+bool wr_store_is_behind(const struct wr_store *store);
+
 struct wr_store_stats {
     int64_t fsyncs, bytes_written; /* by this process, counted in the VFS */
     int64_t store_bytes, wal_bytes;

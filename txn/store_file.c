@@ -16,6 +16,8 @@
 
 #include "txn/store_inner.h"
 
+enum { DATABASE_BYTES_MIN = 512 /* SQLite's smallest page */ };
+
 weir_status wr_store_resolve(const char *path, char out[WR_URI_BYTES_MAX], struct wr_error *error)
 {
     char *found = realpath(path, NULL);
@@ -68,6 +70,12 @@ weir_status wr_store_check_file(const char *path, bool create, struct wr_error *
         return wr_fail(error, WEIR_FATAL, WR_EXIT_DATA,
                        "cannot open the store %s: it is not a regular file; name another one",
                        path);
+    }
+    if (info.st_size > 0 && info.st_size < DATABASE_BYTES_MIN) { /* SQLite takes 1 byte for none */
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_DATA,
+                       "cannot open the store %s: it has %lld bytes, and no store is so short; "
+                       "name the right file, or restore a backup",
+                       path, (long long)info.st_size);
     }
     if (info.st_size == 0 && !create) {
         return wr_fail(error, WEIR_FATAL, WR_EXIT_DATA,

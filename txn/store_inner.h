@@ -99,6 +99,7 @@ struct wr_store {
     int64_t wal_bytes_max;
     int wal_frames; /* after the last transaction, by SQLite's hook */
     long wal_restarts; /* as of the last checkpoint */
+    bool wal_whole; /* the last checkpoint copied all of it */
     bool wal_held; /* waiting for readers did not help the last time */
     bool wal_warned;
     struct wr_arena arena; /* sinks' `next`, table names: until close */

@@ -5,10 +5,8 @@
  * the WAL cannot start over, so it is kept short.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "txn/base/assert.h"
 #include "txn/store_inner.h"
@@ -18,15 +16,7 @@
 static weir_status open_all(struct wr_reader *reader, const char *path, struct wr_error *error)
 {
     WR_TRY(wr_store_resolve(path, reader->path, error));
-    struct stat info;
-    if (stat(reader->path, &info) != 0) {
-        return wr_fail_errno(error, "cannot read the store %s", reader->path);
-    }
-    if (!S_ISREG(info.st_mode) || info.st_size == 0) {
-        return wr_fail(error, WEIR_FATAL, WR_EXIT_DATA,
-                       "cannot read the store %s: it is %s; name the right file", reader->path,
-                       S_ISREG(info.st_mode) ? "empty" : "not a regular file");
-    }
+    WR_TRY(wr_store_check_file(reader->path, false, error));
     int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int code = sqlite3_open_v2(reader->path, &reader->sql.db, flags, NULL);
     if (code != SQLITE_OK) {
