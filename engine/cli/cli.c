@@ -24,6 +24,7 @@ weir_status wr_cli_init(struct wr_cli *cli)
 {
     *cli = (struct wr_cli){.error = {.status = WEIR_OK}};
     wr_env_init(&cli->env);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is an error of a write */
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of a write, and ends quietly */
     const char *fault = getenv("WEIR_FAULT");
     if (!fault || !*fault || wr_fault_arm(&cli->env.fault, fault)) {
