@@ -305,6 +305,9 @@ weir_status wr_instance_decide(struct wr_instance *instance, bool epoch,
                            instance->env->monotonic_us(instance->env) - from_us);
         count(&instance->metrics.epochs, 1);
         sealed->phase = WR_EPOCH_DECIDED;
+        if (wr_store_is_behind(instance->store)) {
+            WR_TRY(wr_store_checkpoint(instance->store, error));
+        }
         atomic_store_explicit(&instance->handed, WR_HANDED_DECIDED, memory_order_release);
     }
     return WEIR_OK;

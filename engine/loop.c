@@ -236,6 +236,7 @@ static weir_status operate_round(struct loop *loop, bool *end_out, struct wr_err
     }
     waiting_for(loop, WR_WAITING_OPERATORS);
     WR_TRY(fill(loop, &idle, error));
+    wr_reader_end(instance->reader); /* a snapshot in the WAL keeps it from starting over */
     bool ended = more == WR_SOURCE_ENDED && idle;
     if (ended && instance->options->drain && !instance->draining) {
         wr_instance_drain(instance);
@@ -309,6 +310,7 @@ static bool decide_wait(struct loop *loop, bool *sealed_out, bool *markers_out)
     }
     *sealed_out = loop->sealed;
     *markers_out = loop->markers;
+    loop->sealed = false; /* taken: the next one may come as soon as this one is decided */
     bool ends = loop->quit && loop->error.status != WEIR_OK;
     uv_mutex_unlock(&loop->mutex);
     return (*sealed_out || *markers_out) && !ends;
@@ -325,7 +327,6 @@ static weir_status decide_once(struct loop *loop, bool sealed, bool markers, str
     }
     uv_mutex_lock(&loop->mutex);
     if (sealed) {
-        loop->sealed = false;
         loop->news = true;
         uv_cond_signal(&loop->for_operate);
     }
