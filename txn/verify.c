@@ -146,6 +146,10 @@ static weir_status report_rows(struct wr_verify *verify, struct wr_rows *rows, c
     for (bool more = true; more;) {
         WR_TRY(wr_rows_next(rows, &more, error));
         const char *text = more ? wr_rows_text(rows, 0) : NULL;
+        if (text &&
+            strstr(text, "error code=7")) { /* SQLITE_NOMEM, which the check lists as well */
+            return wr_fail_memory(error);
+        }
         if (text && (!but || strcmp(text, but) != 0)) {
             wr_verify_problem(verify, "%s", text);
         }
