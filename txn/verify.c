@@ -140,15 +140,18 @@ static const struct rule rules[] = {
      " WHERE node NOT IN (SELECT id FROM node) GROUP BY node"},
 };
 
-static weir_status report_rows(struct wr_verify *verify, struct wr_rows *rows, const char *but,
-                               struct wr_error *error)
+static weir_status report_rows(struct wr_verify *verify, struct wr_rows *rows, const char *what,
+                               const char *but, struct wr_error *error)
 {
     for (bool more = true; more;) {
         WR_TRY(wr_rows_next(rows, &more, error));
         const char *text = more ? wr_rows_text(rows, 0) : NULL;
-        if (text &&
-            strstr(text, "error code=7")) { /* SQLITE_NOMEM, which the check lists as well */
-            return wr_fail_memory(error);
+        bool is_null = more && wr_rows_null(rows, 0);
+        if ((more && !text && !is_null) || (text && strstr(text, "error code=7"))) {
+            return wr_fail_memory(error); /* 7 is SQLITE_NOMEM, which the integrity check lists */
+        }
+        if (is_null) {
+            wr_verify_problem(verify, "%s holds NULL where it must not", what);
         }
         if (text && (!but || strcmp(text, but) != 0)) {
             wr_verify_problem(verify, "%s", text);
@@ -165,7 +168,7 @@ static weir_status check_query(struct wr_verify *verify, const char *what, const
     wr_verify_renew(verify, true);
     weir_status status = wr_rows_open(verify->reader, text, &rows, &inner);
     if (status == WEIR_OK) {
-        status = report_rows(verify, rows, but, &inner);
+        status = report_rows(verify, rows, what, but, &inner);
     }
     wr_rows_close(rows);
     return wr_verify_settle(verify, status, &inner, what, error);

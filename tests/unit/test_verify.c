@@ -160,6 +160,7 @@ static const struct {
     {"DELETE FROM epoch WHERE number = 6", "the last epoch is 6, the newest row of table epoch is"},
     {"UPDATE epoch SET positions = '{' WHERE number = 6", "table position"},
     {"UPDATE meta SET value = 7 WHERE key = 'epoch'", "the last epoch is 7"},
+    {"UPDATE meta SET value = NULL WHERE key = 'epoch'", "table epoch holds NULL"},
     {"DELETE FROM meta WHERE key = 'generation'", "table meta has no entry generation"},
     {"UPDATE marker SET next = 61", "the marker of sink file is 61, and its outbox reaches"},
     {"UPDATE marker SET next = 3", "the marker of sink file is 3"},
