@@ -31,6 +31,7 @@ stop()
 
 clean_up()
 {
+    trap '' INT TERM
     if [ -n "$job" ]; then
         kill -9 "$job" 2>/dev/null || true
     fi
@@ -163,13 +164,17 @@ wait_for_job()
     return "$code"
 }
 
-# Runs the job until it has decided what is below byte $1, and kills it there. Returns 1 when it was
-# done before it could be killed.
+# Runs the job until it has decided something, and all that is below byte $1, and kills it there.
+# Returns 1 when it was done before it could be killed.
 run_and_kill()
 {
-    local code=0 at
+    local code=0 at wanted=$1
+    at=$(position)
+    if [ "$wanted" -le "$at" ]; then
+        wanted=$((at + 1))
+    fi
     start_job
-    while kill -0 "$job" 2>/dev/null && [ "$(position)" -lt "$1" ]; do
+    while kill -0 "$job" 2>/dev/null && [ "$(position)" -lt "$wanted" ]; do
         sleep 0.01
     done
     kill -9 "$job" 2>/dev/null || true
@@ -233,6 +238,12 @@ run_everything()
 
 show_and_compare()
 {
+    local rejected
+    rejected=$(ask 'SELECT count(*) FROM reject')
+    if [ "$rejected" -ne 0 ]; then
+        ask "SELECT DISTINCT '  ' || reason FROM reject LIMIT 5"
+        stop "$rejected lines were rejected, so words are missing; see weir rejects $store"
+    fi
     say "The ten most frequent words, by sqlite3 -readonly $store:"
     ask "SELECT printf('%10d  %s', value, key) FROM counts ORDER BY value DESC, key LIMIT 10"
 
@@ -243,7 +254,7 @@ show_and_compare()
     local words
     words=$(wc -l <"$work/unix")
     if ! diff "$work/unix" "$work/weir" >"$work/diff"; then
-        head -n 20 "$work/diff"
+        head -n 20 "$work/diff" | cut -c 1-100
         stop "the counts differ (< is right, > is weir's): something was lost or counted twice"
     fi
     say "  equal: $words different words, $(awk '{ n += $1 } END { print n + 0 }' "$work/unix")" \
