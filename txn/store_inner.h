@@ -51,7 +51,6 @@ weir_status wr_store_meta(struct wr_sql *sql, const char *key, char *text, size_
 enum wr_store_statement {
     WR_DO_BEGIN,
     WR_DO_END,
-    WR_DO_UNDO,
     WR_DO_GENERATION,
     WR_DO_STATE_PUT,
     WR_DO_STATE_PUT_MANY,

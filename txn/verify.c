@@ -17,6 +17,7 @@
 #include "txn/verify_inner.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "txn/base/assert.h"
@@ -140,6 +141,23 @@ static const struct rule rules[] = {
      " WHERE node NOT IN (SELECT id FROM node) GROUP BY node"},
 };
 
+/* The integrity check also lists that it could not read a page: for lack of memory or because the
+ * disk failed, which says nothing about the store. The codes are SQLite's. */
+static weir_status check_failed(const char *text, struct wr_error *error)
+{
+    enum { NO_MEMORY = 7, IO_ERROR = 10 };
+    const char *at = text ? strstr(text, "error code=") : NULL;
+    long code = at ? strtol(strchr(at, '=') + 1, NULL, 10) : 0;
+    if ((code & 0xff) == NO_MEMORY) {
+        return wr_fail_memory(error);
+    }
+    if ((code & 0xff) == IO_ERROR) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_IO,
+                       "cannot verify the store: a page cannot be read (%s); check the disk", text);
+    }
+    return WEIR_OK;
+}
+
 static weir_status report_rows(struct wr_verify *verify, struct wr_rows *rows, const char *what,
                                const char *but, struct wr_error *error)
 {
@@ -147,9 +165,10 @@ static weir_status report_rows(struct wr_verify *verify, struct wr_rows *rows, c
         WR_TRY(wr_rows_next(rows, &more, error));
         const char *text = more ? wr_rows_text(rows, 0) : NULL;
         bool is_null = more && wr_rows_null(rows, 0);
-        if ((more && !text && !is_null) || (text && strstr(text, "error code=7"))) {
-            return wr_fail_memory(error); /* 7 is SQLITE_NOMEM, which the integrity check lists */
+        if (more && !text && !is_null) {
+            return wr_fail_memory(error);
         }
+        WR_TRY(check_failed(text, error));
         if (is_null) {
             wr_verify_problem(verify, "%s holds NULL where it must not", what);
         }
