@@ -34,11 +34,14 @@
 #include <stdint.h>
 
 #ifdef __cplusplus
-#define WEIR_EXTERN_C extern "C"
-extern "C" {
+#define WEIR_BEGIN_C extern "C" {
+#define WEIR_END_C }
 #else
-#define WEIR_EXTERN_C
+#define WEIR_BEGIN_C
+#define WEIR_END_C
 #endif
+
+WEIR_BEGIN_C
 
 #define WEIR_VERSION "0.1.0"
 #define WEIR_ABI                                                                                   \
@@ -53,9 +56,7 @@ extern "C" {
 #define WEIR_PRINTF(format_index, first_index)
 #endif
 
-/* ---- Values
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- Values ---------------------------------------------------------------------------------- */
 
 /* A run of bytes. data NULL: absent (Kafka's null); size 0 with data not NULL: empty. The two are
  * different everywhere, in keys, values, slots and headers. Not ended by NUL. */
@@ -101,9 +102,7 @@ static inline weir_bytes weir_text(const char *text)
     return bytes;
 }
 
-/* ---- Operators
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- Operators ------------------------------------------------------------------------------- */
 
 /* An operator runs once for each record and once for each due timer (in == NULL). It may run again
  * after an undone epoch, but only one run counts: it may do anything through ctx, and nothing else
@@ -125,15 +124,18 @@ typedef int64_t (*weir_time_fn)(const weir_record *in, void *arg);
 typedef weir_bytes (*weir_upgrade_fn)(weir_ctx *ctx, unsigned from_version, weir_bytes slot,
                                       weir_bytes value, void *arg);
 
-WEIR_EXPORT weir_bytes weir_key(const weir_ctx *ctx); /* the key at hand, on timers too */
-WEIR_EXPORT int64_t weir_time(
-    const weir_ctx *ctx); /* the record's, or the timer's; for a clock timer, when it was due */
-WEIR_EXPORT int64_t weir_watermark(
-    const weir_ctx *ctx); /* this node's: no earlier time is expected; INT64_MIN: nothing known */
-WEIR_EXPORT unsigned weir_input(
-    const weir_ctx *ctx); /* 0: weir_through's stream; 1, 2, ...: weir_with's */
-WEIR_EXPORT weir_bytes
-weir_timer(const weir_ctx *ctx); /* the name of the timer that is due; absent on records */
+/* The key at hand, on timers too. */
+WEIR_EXPORT weir_bytes weir_key(const weir_ctx *ctx);
+/* The record's event time, or the time for which the timer was set (of a clock timer: wall clock).
+ */
+WEIR_EXPORT int64_t weir_time(const weir_ctx *ctx);
+/* This node's watermark: no earlier event time is expected. INT64_MIN: nothing is known yet. While
+ * a timer fires, the watermark still stands where it was before. */
+WEIR_EXPORT int64_t weir_watermark(const weir_ctx *ctx);
+/* 0: weir_through's stream; 1, 2, ...: those of weir_with. */
+WEIR_EXPORT unsigned weir_input(const weir_ctx *ctx);
+/* The name of the timer that is due; absent on records. */
+WEIR_EXPORT weir_bytes weir_timer(const weir_ctx *ctx);
 
 /* Where the record came from: source name, partition index, offset (a byte offset for files). On a
  * timer: source NULL, partition -1, offset -1. Each pointer may be NULL. */
@@ -176,27 +178,29 @@ WEIR_EXPORT void weir_reject(weir_ctx *ctx, const char *why);
 WEIR_EXPORT void weir_fail(weir_ctx *ctx, weir_status status, const char *format, ...)
     WEIR_PRINTF(3, 4);
 
-WEIR_EXPORT weir_bytes weir_i64(weir_ctx *ctx, int64_t value); /* 8 bytes that sort as numbers do */
-WEIR_EXPORT bool weir_to_i64(weir_bytes bytes, int64_t *out); /* false unless they are 8 bytes */
-WEIR_EXPORT void *weir_scratch(
-    weir_ctx *ctx, size_t size); /* aligned, not zeroed, gone after the call; NULL when memory ran
-                                    out: the epoch is then undone, return at once */
+/* 8 bytes that sort as numbers do. */
+WEIR_EXPORT weir_bytes weir_i64(weir_ctx *ctx, int64_t value);
+/* The number in 8 such bytes; false, and *out unchanged, when they are not 8 bytes. */
+WEIR_EXPORT bool weir_to_i64(weir_bytes bytes, int64_t *out);
+/* Memory for this call: aligned for any type up to 8 bytes, not zeroed. NULL when memory ran out:
+ * the epoch is then undone, return at once. */
+WEIR_EXPORT void *weir_scratch(weir_ctx *ctx, size_t size);
 
-/* ---- Jobs
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- Jobs ------------------------------------------------------------------------------------ */
 
 /* Defines a job: WEIR_JOB(job) { ... }. It runs once for each instance; configuration behind `arg`
  * comes from weir_alloc, never from statics, and mutable memory behind `arg` must not affect
  * results. Building never fails midway: the first mistake sticks, and `weir run` reports it. */
 #define WEIR_JOB(job)                                                                              \
-    WEIR_EXTERN_C WEIR_EXPORT extern const unsigned weir_abi_mark;                                 \
+    WEIR_BEGIN_C                                                                                   \
+    WEIR_EXPORT extern const unsigned weir_abi_mark;                                               \
+    WEIR_EXPORT void weir_define(weir_job *job);                                                   \
+    WEIR_END_C                                                                                     \
     const unsigned weir_abi_mark = WEIR_ABI;                                                       \
-    WEIR_EXTERN_C WEIR_EXPORT void weir_define(weir_job *job);                                     \
     void weir_define(weir_job *job)
 
-WEIR_EXPORT void weir_name(weir_job *job,
-                           const char *name); /* default: the file's base name; names the store */
+/* The job's name, which names the store; default: the file's base name. */
+WEIR_EXPORT void weir_name(weir_job *job, const char *name);
 
 /* A source. `uri` is the default, `-i name=URI` overrides it; NULL: -i must be given. Names of
  * nodes, sources and sinks are 1 to 64 of [A-Za-z0-9_.-] and unique in the job. */
@@ -209,31 +213,30 @@ WEIR_EXPORT weir_stream *weir_from(weir_job *job, const char *name, const char *
 WEIR_EXPORT weir_stream *weir_times(weir_stream *in, const char *name, weir_time_fn fn, void *arg,
                                     int64_t out_of_order_ms, int64_t idle_ms);
 
+/* A node that runs fn for each record of `in`, and for its due timers. */
 WEIR_EXPORT weir_stream *weir_through(weir_stream *in, const char *name, weir_fn fn, void *arg);
-WEIR_EXPORT unsigned weir_with(
-    weir_stream *node, weir_stream *in); /* one more input; its number; a cycle is an error */
-WEIR_EXPORT weir_stream *weir_side(
-    weir_stream *node, unsigned side); /* what weir_emit_to(ctx, side, ...) emits; 1 to 15 */
-WEIR_EXPORT void weir_into(
-    weir_stream *in, const char *name,
-    const char *uri); /* a sink; -o name=URI overrides; NULL: -o must be given */
+/* Gives a weir_through node one more input and returns its number; a cycle is an error. */
+WEIR_EXPORT unsigned weir_with(weir_stream *node, weir_stream *in);
+/* What weir_emit_to(ctx, side, ...) emits; side 1 to 15. */
+WEIR_EXPORT weir_stream *weir_side(weir_stream *node, unsigned side);
+/* A sink. `uri` is the default, `-o name=URI` overrides it; NULL: -o must be given. */
+WEIR_EXPORT void weir_into(weir_stream *in, const char *name, const char *uri);
 
 /* The version of what this node keeps in state (default 1). A store that has an older version is
  * upgraded by fn, slot by slot, in one transaction at start; without fn, or with a newer version in
  * the store, the run is refused (78). */
 WEIR_EXPORT void weir_state(weir_stream *node, unsigned version, weir_upgrade_fn fn, void *arg);
 
-WEIR_EXPORT const char *weir_option(weir_job *job, const char *name,
-                                    const char *fallback); /* -D name=value */
-WEIR_EXPORT void *weir_alloc(
-    weir_job *job,
-    size_t size); /* zeroed, freed with the job; never NULL: running out is reported by run */
+/* The value of -D name=value, else the fallback. Valid as long as the job. */
+WEIR_EXPORT const char *weir_option(weir_job *job, const char *name, const char *fallback);
+/* Memory for configuration: zeroed, freed with the job. Never NULL: a process that has none left
+ * ends with exit code 75. */
+WEIR_EXPORT void *weir_alloc(weir_job *job, size_t size);
 
-/* The `weir` program with this one job built in: same options, same exit codes, no JOB.so argument.
- */
+/* The `weir` program with this one job built in: the options and exit codes of `weir run`, without
+ * its JOB.so argument. */
 WEIR_EXPORT int weir_main(void (*define)(weir_job *), int argc, char **argv);
 
-#ifdef __cplusplus
-}
-#endif
+WEIR_END_C
+
 #endif
