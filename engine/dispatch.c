@@ -6,6 +6,9 @@
  * undone when the unit returns. Memory of a call (weir_scratch, state read from the store) comes
  * from the call arena and is given back when its function returns: calls nest as the graph does.
  *
+ * Long because the walk and the functions of the context share a struct that no other file should
+ * see.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/instance.h"
 
@@ -382,6 +385,11 @@ void weir_reject(weir_ctx *ctx, const char *why)
         name = wr_bytes("", 0); /* a timer without a name is still no record */
     }
     wr_dispatch_reject(ctx->instance, ctx->node, ctx->input, ctx->in ? ctx->in : &timer, name, why);
+}
+
+bool weir_rejected(const weir_ctx *ctx)
+{
+    return ctx->rejected;
 }
 
 void weir_fail(weir_ctx *ctx, weir_status status, const char *format, ...)

@@ -8,57 +8,6 @@
 
 #include "txn/base/assert.h"
 
-/* ---- Settings -------------------------------------------------------------------------------- */
-
-static struct wr_setting *setting_find(struct wr_settings *settings, const char *name)
-{
-    for (size_t i = 0; settings && i < settings->count; i++) {
-        if (strcmp(settings->items[i].name, name) == 0) {
-            return &settings->items[i];
-        }
-    }
-    return NULL;
-}
-
-weir_status wr_settings_add(struct wr_settings *settings, const char *text, struct wr_error *error)
-{
-    const char *equals = strchr(text, '=');
-    if (!equals || equals == text) {
-        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE, "`%s`: expected NAME=VALUE", text);
-    }
-    if (settings->count == settings->capacity) {
-        size_t capacity = settings->capacity ? settings->capacity * 2 : 8;
-        struct wr_setting *items = realloc(settings->items, capacity * sizeof *items);
-        if (!items) {
-            return wr_fail_memory(error);
-        }
-        settings->items = items;
-        settings->capacity = capacity;
-    }
-    char *copy = strdup(text);
-    if (!copy) {
-        return wr_fail_memory(error);
-    }
-    copy[equals - text] = '\0';
-    struct wr_setting *old = setting_find(settings, copy);
-    if (old) {
-        free((char *)(uintptr_t)old->name);
-    } else {
-        old = &settings->items[settings->count++];
-    }
-    *old = (struct wr_setting){copy, copy + (equals - text) + 1, false};
-    return WEIR_OK;
-}
-
-void wr_settings_fini(struct wr_settings *settings)
-{
-    for (size_t i = 0; i < settings->count; i++) {
-        free((char *)(uintptr_t)settings->items[i].name);
-    }
-    free(settings->items);
-    *settings = (struct wr_settings){0};
-}
-
 /* ---- Building -------------------------------------------------------------------------------- */
 
 static weir_stream *broken(weir_job *job)
@@ -192,7 +141,7 @@ static void take_uri(struct wr_node *node, struct wr_settings *settings, const c
 {
     weir_job *job = node->job;
     bool is_source = node->kind == WR_NODE_SOURCE;
-    struct wr_setting *setting = setting_find(settings, node->name);
+    struct wr_setting *setting = wr_settings_find(settings, node->name);
     if (setting) {
         setting->used = true;
         uri = setting->value;
@@ -332,7 +281,7 @@ void weir_state(weir_stream *node, unsigned version, weir_upgrade_fn fn, void *a
 
 const char *weir_option(weir_job *job, const char *name, const char *fallback)
 {
-    struct wr_setting *setting = setting_find(job->defines, name);
+    struct wr_setting *setting = wr_settings_find(job->defines, name);
     struct wr_asked *asked = wr_arena_zalloc(&job->arena, sizeof *asked);
     if (asked) {
         asked->name = wr_arena_string(&job->arena, name);
@@ -363,93 +312,13 @@ void *weir_alloc(weir_job *job, size_t size)
     return memory;
 }
 
-/* ---- Checking -------------------------------------------------------------------------------- */
-
-/* Inputs before outputs, otherwise by definition: Kahn's algorithm (CACM 1962). */
-static weir_status sort_nodes(weir_job *job)
+weir_job *weir_job_of(weir_stream *stream)
 {
-    job->nodes = wr_arena_alloc(&job->arena, (job->node_count + 1) * sizeof(struct wr_node *));
-    size_t *waiting = wr_arena_zalloc(&job->arena, (job->node_count + 1) * sizeof *waiting);
-    bool *placed = wr_arena_zalloc(&job->arena, job->node_count + 1);
-    if (!job->nodes || !waiting || !placed) {
-        return wr_fail_memory(&job->error);
-    }
-    for (struct wr_node *node = job->first; node; node = node->next) {
-        waiting[node->sequence] = node->input_count;
-    }
-    for (size_t count = 0; count < job->node_count; count++) {
-        struct wr_node *node = job->first;
-        while (node && (placed[node->sequence] || waiting[node->sequence] > 0)) {
-            node = node->next;
-        }
-        if (!node) {
-            for (node = job->first; placed[node->sequence]; node = node->next) {
-            }
-            return wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
-                           "the graph has a cycle through node `%s`; a stream may not feed itself",
-                           node->name);
-        }
-        placed[node->sequence] = true;
-        node->order = count;
-        job->nodes[count] = node;
-        for (unsigned side = 0; side < WR_SIDES_MAX; side++) {
-            for (struct wr_edge *edge = node->out[side]; edge; edge = edge->next) {
-                waiting[edge->to->sequence]--;
-            }
-        }
-    }
-    return WEIR_OK;
+    return stream->job;
 }
 
-static weir_status check_used(weir_job *job, const struct wr_settings *settings, const char *option,
-                              const char *what, const char *const *known)
-{
-    for (size_t i = 0; settings && i < settings->count; i++) {
-        if (settings->items[i].used) {
-            continue;
-        }
-        const char *name = settings->items[i].name, *nearest = wr_nearest(name, known);
-        if (nearest) {
-            return wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
-                           "%s %s: job `%s` has no %s of this name; did you mean `%s`?", option,
-                           name, job->name, what, nearest);
-        }
-        return wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
-                       "%s %s: job `%s` has no %s of this name (`--check` lists them)", option,
-                       name, job->name, what);
-    }
-    return WEIR_OK;
-}
-
-static weir_status check_settings(weir_job *job)
-{
-    size_t asked = 0;
-    for (const struct wr_asked *at = job->asked; at; at = at->next) {
-        asked++;
-    }
-    const char **known = wr_arena_alloc(&job->arena, (job->node_count + asked + 1) * sizeof *known);
-    if (!known) {
-        return wr_fail_memory(&job->error);
-    }
-    for (int kind = WR_NODE_SOURCE; kind <= WR_NODE_SINK; kind += WR_NODE_SINK) {
-        size_t count = 0;
-        for (const struct wr_node *node = job->first; node; node = node->next) {
-            if ((int)node->kind == kind) {
-                known[count++] = node->name;
-            }
-        }
-        known[count] = NULL;
-        bool sources = kind == WR_NODE_SOURCE;
-        WR_TRY(check_used(job, sources ? job->inputs : job->outputs, sources ? "-i" : "-o",
-                          sources ? "source" : "sink", known));
-    }
-    size_t count = 0;
-    for (const struct wr_asked *at = job->asked; at; at = at->next) {
-        known[count++] = at->name;
-    }
-    known[count] = NULL;
-    return check_used(job, job->defines, "-D", "option", known);
-}
+/* ---- Open and close ---------------------------------------------------------------------------
+ */
 
 weir_status wr_job_open(const struct wr_job_options *options, void (*define)(weir_job *),
                         weir_job *job, struct wr_error *error)
@@ -468,10 +337,10 @@ weir_status wr_job_open(const struct wr_job_options *options, void (*define)(wei
                       "job `%s` has no source; add one with weir_from", job->name);
     }
     if (job->error.status == WEIR_OK) {
-        (void)sort_nodes(job);
+        (void)wr_job_sort(job);
     }
     if (job->error.status == WEIR_OK) {
-        (void)check_settings(job);
+        (void)wr_job_check_settings(job);
     }
     if (job->error.status != WEIR_OK) {
         *error = job->error;
@@ -482,70 +351,4 @@ weir_status wr_job_open(const struct wr_job_options *options, void (*define)(wei
 void wr_job_close(weir_job *job)
 {
     wr_arena_fini(&job->arena);
-}
-
-/* ---- JSON ------------------------------------------------------------------------------------ */
-
-static bool put(struct wr_buffer *buffer, const char *text)
-{
-    size_t size = strlen(text);
-    unsigned char *at = wr_buffer_extend(buffer, size);
-    if (at) {
-        memcpy(at, text, size);
-    }
-    return at != NULL;
-}
-
-static bool put_string(struct wr_buffer *buffer, const char *text)
-{
-    bool fine = put(buffer, "\"");
-    for (; fine && *text; text++) {
-        static const char hex[] = "0123456789abcdef";
-        unsigned char byte = (unsigned char)*text;
-        char escaped[8] = {(char)byte};
-        if (byte == '"' || byte == '\\') {
-            memcpy(escaped, (char[]){'\\', (char)byte, 0}, 3);
-        } else if (byte < 0x20) {
-            memcpy(escaped, (char[]){'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15], 0}, 7);
-        }
-        fine = put(buffer, escaped);
-    }
-    return fine && put(buffer, "\"");
-}
-
-static bool put_node(struct wr_buffer *buffer, const struct wr_node *node)
-{
-    static const char *const kinds[] = {"source", "times", "through", "sink"};
-    bool fine = put(buffer, node->order ? ",{\"name\":" : "{\"name\":") &&
-                put_string(buffer, node->name) && put(buffer, ",\"kind\":\"") &&
-                put(buffer, kinds[node->kind]) && put(buffer, "\",\"inputs\":[");
-    for (size_t i = 0; fine && i < node->input_count; i++) {
-        char side[16] = {(char)('0' + node->inputs[i].side / 10),
-                         (char)('0' + node->inputs[i].side % 10)};
-        fine = put(buffer, i ? ",{\"from\":" : "{\"from\":") &&
-               put_string(buffer, node->inputs[i].from->name) && put(buffer, ",\"side\":") &&
-               put(buffer, side + (side[0] == '0')) && put(buffer, "}");
-    }
-    fine = fine && put(buffer, "]");
-    if (fine && node->endpoint.uri) {
-        fine = put(buffer, ",\"uri\":") && put_string(buffer, node->endpoint.uri);
-    }
-    return fine && put(buffer, "}");
-}
-
-const char *wr_job_json(weir_job *job)
-{
-    struct wr_buffer buffer = {NULL, 0, 0};
-    bool fine = put(&buffer, "{\"nodes\":[");
-    for (size_t i = 0; fine && i < job->node_count; i++) {
-        fine = put_node(&buffer, job->nodes[i]);
-    }
-    fine = fine && put(&buffer, "]}") && wr_buffer_extend(&buffer, 1);
-    char *copy = NULL;
-    if (fine) {
-        buffer.data[buffer.size - 1] = '\0';
-        copy = wr_arena_string(&job->arena, (const char *)buffer.data);
-    }
-    wr_buffer_fini(&buffer);
-    return copy;
 }

@@ -20,6 +20,8 @@ struct wr_settings {
 };
 /* Splits at the first `=`; a later setting of a name replaces an earlier one. 64 without `=`. */
 weir_status wr_settings_add(struct wr_settings *settings, const char *text, struct wr_error *error);
+/* NULL when it is not there (or settings is NULL). */
+struct wr_setting *wr_settings_find(struct wr_settings *settings, const char *name);
 void wr_settings_fini(struct wr_settings *settings);
 
 enum wr_node_kind { WR_NODE_SOURCE, WR_NODE_TIMES, WR_NODE_THROUGH, WR_NODE_SINK };
@@ -94,6 +96,11 @@ struct wr_job_options {
 weir_status wr_job_open(const struct wr_job_options *options, void (*define)(weir_job *),
                         weir_job *job, struct wr_error *error);
 void wr_job_close(weir_job *job);
+
+/* The steps of wr_job_open: puts nodes into graph order (64: a cycle); refuses settings that nobody
+ * asked for. The error is the job's. */
+weir_status wr_job_sort(weir_job *job);
+weir_status wr_job_check_settings(weir_job *job);
 
 /* The graph as one JSON text, for meta and inspect:
  * {"nodes":[{"name","kind","inputs":[{"from","side"}], "uri"}]}. In the job's arena; NULL: no

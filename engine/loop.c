@@ -9,6 +9,8 @@
  * sends the rest and sets `forwarded`; the main thread then sets `quit`, and joins. An error sets
  * `quit` at once.
  *
+ * Long because the four threads and their hand-overs are one protocol, read as one.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/loop.h"
 

@@ -173,6 +173,9 @@ WEIR_EXPORT void weir_wake_clock(weir_ctx *ctx, weir_bytes timer, int64_t delay_
  * after a put, emit or wake of the same call, and before one, it is misuse. */
 WEIR_EXPORT void weir_reject(weir_ctx *ctx, const char *why);
 
+/* Whether this call has rejected what it got. */
+WEIR_EXPORT bool weir_rejected(const weir_ctx *ctx);
+
 /* Undoes the epoch. WEIR_RETRY: wait and run again, uncounted; WEIR_ABORT: run again, counted, and
  * the fifth failure of one origin stops the run; WEIR_FATAL: stop now. */
 WEIR_EXPORT void weir_fail(weir_ctx *ctx, weir_status status, const char *format, ...)
@@ -229,6 +232,8 @@ WEIR_EXPORT void weir_state(weir_stream *node, unsigned version, weir_upgrade_fn
 
 /* The value of -D name=value, else the fallback. Valid as long as the job. */
 WEIR_EXPORT const char *weir_option(weir_job *job, const char *name, const char *fallback);
+/* The job that a stream belongs to: for operators, which are given a stream and need memory. */
+WEIR_EXPORT weir_job *weir_job_of(weir_stream *stream);
 /* Memory for configuration: zeroed, freed with the job. Never NULL: a process that has none left
  * ends with exit code 75. */
 WEIR_EXPORT void *weir_alloc(weir_job *job, size_t size);

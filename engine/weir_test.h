@@ -16,7 +16,7 @@
 #ifndef WEIR_TEST_H
 #define WEIR_TEST_H
 
-#include "weir.h"
+#include <weir.h>
 
 #ifdef __cplusplus
 extern "C" {
