@@ -102,7 +102,7 @@ struct wr_cached *wr_cache_set(struct wr_cache *cache, uint32_t node, weir_bytes
     if (entry) {
         remove_entry(cache, entry);
     }
-    size_t capacity = (value.size + 7) & ~(size_t)7;
+    size_t capacity = value.size < 16 ? 16 : (value.size + 7) & ~(size_t)7; /* counts grow */
     size_t bytes = sizeof *entry + key.size + slot.size + capacity;
     if (bytes > UINT32_MAX || !ring_reserve(cache) || !wr_map_reserve(&cache->map)) {
         return NULL;
