@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/job.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -310,6 +311,16 @@ void *weir_alloc(weir_job *job, size_t size)
         exit(WR_EXIT_AGAIN);
     }
     return memory;
+}
+
+void weir_refuse(weir_job *job, const char *format, ...)
+{
+    char text[WR_ERROR_TEXT_MAX / 2];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    (void)wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE, "job `%s`: %s", job->name, text);
 }
 
 weir_job *weir_job_of(weir_stream *stream)

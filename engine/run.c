@@ -142,7 +142,8 @@ static void say_end(struct wr_instance *instance, const struct wr_loop_result *r
     }
     wr_rows_close(rows);
     if (timers > 0) {
-        wr_log(instance->env, WR_LOG_NOTICE, "%" PRId64 " timers are pending%s", timers,
+        wr_log(instance->env, WR_LOG_NOTICE, "%" PRId64 " timer%s pending%s", timers,
+               timers == 1 ? " is" : "s are",
                result->stopped || instance->options->drain ? "" : " (--drain fires them)");
     }
     int64_t dropped = load(&instance->metrics.timers_dropped);
@@ -153,8 +154,8 @@ static void say_end(struct wr_instance *instance, const struct wr_loop_result *r
     }
     int64_t rejects = load(&instance->metrics.rejects);
     if (rejects > 0) {
-        wr_log(instance->env, WR_LOG_WARN, "%" PRId64 " dead letters; see `weir rejects %s`",
-               rejects, wr_store_info(instance->store)->path);
+        wr_log(instance->env, WR_LOG_WARN, "%" PRId64 " dead letter%s; see `weir rejects %s`",
+               rejects, rejects == 1 ? "" : "s", wr_store_info(instance->store)->path);
     }
 }
 

@@ -232,6 +232,9 @@ WEIR_EXPORT void weir_state(weir_stream *node, unsigned version, weir_upgrade_fn
 
 /* The value of -D name=value, else the fallback. Valid as long as the job. */
 WEIR_EXPORT const char *weir_option(weir_job *job, const char *name, const char *fallback);
+/* Refuses the job, as for an option that makes no sense: the run, and `--check`, end with 64 and
+ * this text. The first mistake sticks; defining goes on. */
+WEIR_EXPORT void weir_refuse(weir_job *job, const char *format, ...) WEIR_PRINTF(2, 3);
 /* The job that a stream belongs to: for operators, which are given a stream and need memory. */
 WEIR_EXPORT weir_job *weir_job_of(weir_stream *stream);
 /* Memory for configuration: zeroed, freed with the job. Never NULL: a process that has none left

@@ -181,19 +181,23 @@ static void hottest(weir_ctx *ctx, const weir_record *in, void *arg)
     weir_scan(ctx, absent, absent, tell, &most);
 }
 
-/* -D name=N, a number of milliseconds; -1 when it is none. */
+/* -D name=N, a number of milliseconds. */
 static int64_t option_ms(weir_job *job, const char *name, const char *fallback)
 {
     const char *text = weir_option(job, name, fallback);
     char *end;
     int64_t ms = strtoll(text, &end, 10);
-    return end != text && *end == '\0' && ms >= 0 && ms <= INT32_MAX ? ms : -1;
+    if (end == text || *end != '\0' || ms < 0 || ms > INT32_MAX) {
+        weir_refuse(job, "-D %s=%s is no number of milliseconds", name, text);
+        return 0;
+    }
+    return ms;
 }
 
 WEIR_JOB(job)
 {
     weir_name(job, "hot_items");
-    int64_t out_of_order_ms = option_ms(job, "out_of_order_ms", "0"); /* weir_times refuses -1 */
+    int64_t out_of_order_ms = option_ms(job, "out_of_order_ms", "0");
 
     weir_stream *bids = weir_from(job, "bids", "file:bids.csv");
     bids = weir_times(bids, "times", time_of, NULL, out_of_order_ms, 0);

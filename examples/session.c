@@ -133,22 +133,24 @@ static void close_session(weir_ctx *ctx)
 static void session(weir_ctx *ctx, const weir_record *in, void *arg)
 {
     const struct settings *settings = arg;
-    if (settings->gap_ms < 0) {
-        weir_fail(ctx, WEIR_FATAL, "-D gap_ms is not a number of milliseconds");
-    } else if (in) {
+    if (in) {
         add_event(ctx, in, settings->gap_ms);
     } else {
         close_session(ctx);
     }
 }
 
-/* -D name=N, a number of milliseconds; -1 when it is none. */
+/* -D name=N, a number of milliseconds. */
 static int64_t option_ms(weir_job *job, const char *name, const char *fallback)
 {
     const char *text = weir_option(job, name, fallback);
     char *end;
     int64_t ms = strtoll(text, &end, 10);
-    return end != text && *end == '\0' && ms >= 0 && ms <= INT32_MAX ? ms : -1;
+    if (end == text || *end != '\0' || ms < 0 || ms > INT32_MAX) {
+        weir_refuse(job, "-D %s=%s is no number of milliseconds", name, text);
+        return 0;
+    }
+    return ms;
 }
 
 WEIR_JOB(job)
@@ -156,7 +158,7 @@ WEIR_JOB(job)
     weir_name(job, "session");
     struct settings *settings = weir_alloc(job, sizeof *settings);
     settings->gap_ms = option_ms(job, "gap_ms", "1800000");
-    int64_t out_of_order_ms = option_ms(job, "out_of_order_ms", "0"); /* weir_times refuses -1 */
+    int64_t out_of_order_ms = option_ms(job, "out_of_order_ms", "0");
 
     weir_stream *events = weir_from(job, "events", "file:events.csv");
     events = weir_times(events, "times", time_of, NULL, out_of_order_ms, 0);

@@ -162,7 +162,7 @@ class Session(ExampleTest):
     def test_a_gap_that_is_no_number(self):
         self.write("events.csv", [b"1,a"])
         job = self.job("session", "s.weir", "-D", "gap_ms=1s")
-        self.assertIn("gap_ms is not a number of milliseconds", job.run(code=65))
+        self.assertIn("gap_ms=1s is no number of milliseconds", job.run(code=64))
 
     def test_an_order_that_is_no_number(self):
         self.write("events.csv", [b"1,a"])
