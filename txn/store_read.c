@@ -308,14 +308,19 @@ weir_status wr_reader_extent(struct wr_reader *reader, int64_t topic, int32_t pa
     wr_sql_int(statement, 2, partition);
     WR_TRY(wr_sql_step(&reader->sql, statement, &row, error));
     if (!row) {
-        return wr_fail(error, WEIR_FATAL, WR_EXIT_USAGE,
-                       "cannot read %s: topic %lld has no partition %d", reader->path,
-                       (long long)topic, (int)partition);
+        return wr_sql_broken(&reader->sql, error, "topic %lld has no row for its partition %d",
+                             (long long)topic, (int)partition);
     }
     *extent_out = (struct wr_extent){.first = sqlite3_column_int64(statement, 0),
                                      .next = sqlite3_column_int64(statement, 1),
                                      .bytes = sqlite3_column_int64(statement, 2)};
     sqlite3_reset(statement);
+    if (extent_out->first < 0 || extent_out->next < extent_out->first || extent_out->bytes < 0) {
+        return wr_sql_broken(&reader->sql, error,
+                             "partition %d of topic %lld reaches from %lld to %lld", (int)partition,
+                             (long long)topic, (long long)extent_out->first,
+                             (long long)extent_out->next);
+    }
     return WEIR_OK;
 }
 

@@ -208,6 +208,10 @@ static weir_status check_each_owner(struct wr_verify *verify, struct wr_rows *ne
         if (!more || wr_rows_null(next, 0)) {
             return WEIR_OK;
         }
+        if (wr_rows_int(next, 0) <= id && id != INT64_MIN) {
+            wr_verify_problem(verify, "table %s is not in order", table);
+            return WEIR_OK;
+        }
         id = wr_rows_int(next, 0);
         wr_rows_again(owner);
         wr_rows_bind_int(owner, 1, id);

@@ -85,6 +85,17 @@ static void check_batch(struct wr_verify *verify, struct walk *walk, const struc
     walk->expected = first + (count > 0 && count <= UINT32_MAX ? count : 1);
 }
 
+/* A damaged index can give what was not asked for, and a walk that goes back would not end. */
+static bool goes_on(struct wr_verify *verify, const struct walk *walk, int64_t first)
+{
+    if (first >= walk->expected && first < INT64_MAX - UINT32_MAX) {
+        return true;
+    }
+    wr_verify_problem(verify, "%s: the batch after offset %lld is that of %lld", walk->name,
+                      (long long)walk->expected - 1, (long long)first);
+    return false;
+}
+
 /* One batch; *more_out false when the walk is over. */
 static weir_status walk_step(struct wr_verify *verify, struct walk *walk, struct wr_rows *rows,
                              bool *more_out, struct wr_error *error)
@@ -108,8 +119,11 @@ static weir_status walk_step(struct wr_verify *verify, struct walk *walk, struct
                           (long long)walk->expected, (long long)walk->end - 1);
         walk->crc_known = false;
         *more_out = false;
-    } else {
+    } else if (goes_on(verify, walk, wr_rows_int(rows, FIRST))) {
         check_batch(verify, walk, rows);
+    } else {
+        walk->crc_known = false;
+        *more_out = false;
     }
     return WEIR_OK;
 }
@@ -145,14 +159,23 @@ static weir_status walk_partition(struct wr_verify *verify, struct walk *walk,
     return wr_verify_settle(verify, status, &inner, walk->name, error);
 }
 
+static bool is_after(int64_t topic, int64_t partition, const struct walk *walk)
+{
+    return topic > walk->topic || (topic == walk->topic && partition > walk->partition);
+}
+
 /* The partition after walk's, by (topic, partition). */
-static weir_status next_partition(struct wr_rows *rows, struct walk *walk, bool *more_out,
-                                  struct wr_error *error)
+static weir_status next_partition(struct wr_verify *verify, struct wr_rows *rows,
+                                  struct walk *walk, bool *more_out, struct wr_error *error)
 {
     wr_rows_again(rows);
     wr_rows_bind_int(rows, 1, walk->topic);
     wr_rows_bind_int(rows, 2, walk->partition);
     WR_TRY(wr_rows_next(rows, more_out, error));
+    if (*more_out && !is_after(wr_rows_int(rows, 0), wr_rows_int(rows, 1), walk)) {
+        wr_verify_problem(verify, "table partition is not in order");
+        *more_out = false;
+    }
     if (*more_out) {
         *walk = (struct walk){
             .topic = wr_rows_int(rows, 0),
@@ -173,7 +196,7 @@ static weir_status walk_logs(struct wr_verify *verify, struct wr_rows *rows, str
 {
     struct walk walk = {.topic = INT64_MIN, .partition = INT64_MIN};
     for (bool more = true;;) {
-        WR_TRY(next_partition(rows, &walk, &more, inner));
+        WR_TRY(next_partition(verify, rows, &walk, &more, inner));
         if (!more) {
             return WEIR_OK;
         }

@@ -184,6 +184,13 @@ static weir_status open_batch(struct consume *consume, int32_t partition, weir_b
     if (batch_out->first_offset > *next) {
         return fail_overtaken(consume, partition, *next, batch_out->first_offset);
     }
+    if (batch_out->first_offset + batch_out->count <= *next) {
+        return wr_fail(consume->error, WEIR_FATAL, WR_EXIT_DATA,
+                       "%s, topic %s, partition %d: the batch at offset %" PRId64
+                       " begins at %" PRId64 "; run `weir verify` to see what is damaged",
+                       consume->operands.values[0], consume->topic.name, partition, *next,
+                       batch_out->first_offset);
+    }
     *next = batch_out->first_offset + batch_out->count;
     return WEIR_OK;
 }
