@@ -65,6 +65,7 @@ static void fail(struct loop *loop, const struct wr_error *error)
     uv_mutex_lock(&loop->mutex);
     if (loop->error.status == WEIR_OK) {
         loop->error = *error;
+        loop->stop_us = now_us(loop);
     }
     loop->quit = true;
     uv_cond_broadcast(&loop->for_operate);
@@ -179,9 +180,9 @@ static weir_status fill(struct loop *loop, bool *idle_out, struct wr_error *erro
             instance->began_us = now_us(loop);
         }
         if ((instance->units & 15) == 0) {
-            int64_t age_us = now_us(loop) - instance->began_us;
+            int64_t limit_us = is_fixed(instance) ? epoch_us(instance) : LINGER_US;
             if (atomic_load_explicit(&loop->stop, memory_order_relaxed) ||
-                age_us >= (is_fixed(instance) || !is_free(loop) ? epoch_us(instance) : LINGER_US)) {
+                (is_free(loop) && now_us(loop) - instance->began_us >= limit_us)) {
                 return WEIR_OK;
             }
         }
@@ -439,10 +440,16 @@ static void on_timer(uv_timer_t *handle)
     struct loop *loop = handle->data;
     loop->show(loop->show_data, false);
     uv_mutex_lock(&loop->mutex);
-    bool late = atomic_load(&loop->stop) && loop->filled && !loop->forwarded &&
+    bool failed = loop->error.status != WEIR_OK;
+    bool late = (failed || (atomic_load(&loop->stop) && loop->filled)) && !loop->forwarded &&
                 now_us(loop) - loop->stop_us > (int64_t)FORWARD_WAIT_MS * 1000;
     uv_mutex_unlock(&loop->mutex);
-    if (late) { /* its thread is in a write that may never return */
+    if (late && failed) { /* the forward thread is in a write that may never return */
+        wr_log(loop->instance->env, WR_LOG_ERROR, "%s", loop->error.text);
+        fflush(NULL);
+        _exit((int)loop->error.exit_code);
+    }
+    if (late) {
         wr_log(loop->instance->env, WR_LOG_WARN,
                "%" PRId64 " records are decided and not yet forwarded; the next run sends them",
                wr_forwarder_backlog(loop->instance->forwarder));
@@ -455,7 +462,7 @@ static void on_changed(uv_async_t *handle)
 {
     struct loop *loop = handle->data;
     uv_mutex_lock(&loop->mutex);
-    bool ends = loop->quit || (loop->filled && loop->forwarded);
+    bool ends = (loop->quit || loop->filled) && loop->forwarded;
     if (ends) {
         loop->quit = true;
         uv_cond_broadcast(&loop->for_operate);
