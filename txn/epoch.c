@@ -302,6 +302,10 @@ static bool overwrite(struct wr_epoch *epoch, struct wr_entry *entry, weir_bytes
         return false;
     }
     entry->value_capacity = value.data ? capacity : 0;
+    if (entry->value.data == entry->spare) { /* in use from now on */
+        entry->spare = NULL;
+        entry->spare_capacity = 0;
+    }
     if (held) {
         entry->spare = held;
         entry->spare_capacity = held_capacity;
