@@ -106,42 +106,48 @@ static void a_removal_is_kept(void **state)
     assert_null(find(fixture, "k", "t")->value.data);
 }
 
+/* Values handed out in the unit at hand. */
+struct held {
+    weir_bytes values[16];
+    char was[16];
+    size_t count;
+};
+
+static void hand_out(const struct fixture *fixture, struct held *held)
+{
+    const struct wr_entry *entry = find(fixture, "k", "s");
+    if (entry && entry->value.data) {
+        held->was[held->count] = *(const char *)entry->value.data;
+        held->values[held->count++] = entry->value;
+    }
+}
+
 /* What a get handed out in a unit is still there after any puts of the same unit, whatever was put
- * and removed in the units before. All sequences of seven puts and removals over up to three units
- * are tried. */
+ * and removed in the units before. All sequences of seven puts and removals are tried, over every
+ * division into units. */
 static void a_value_handed_out_stays_in_its_unit(void **state)
 {
     struct fixture *fixture = *state;
-    enum { STEPS = 7, WAYS = 6 };
-    int sequences = 1;
-    for (int i = 0; i < STEPS; i++) {
-        sequences *= WAYS;
-    }
-    for (int sequence = 0; sequence < sequences; sequence++) {
+    static const char *const values[] = {"a", NULL, "b and longer than eight"};
+    enum { STEPS = 7, WAYS = 6, SEQUENCES = 6 * 6 * 6 * 6 * 6 * 6 * 6 };
+    for (int sequence = 0; sequence < SEQUENCES; sequence++) {
+        struct held held = {.count = 0};
         wr_epoch_undo(&fixture->epoch);
-        int rest = sequence;
-        weir_bytes held[STEPS];
-        char was[STEPS];
-        size_t held_count = 0;
         fixture->unit++;
-        for (int i = 0; i < STEPS; i++, rest /= WAYS) {
+        for (int i = 0, rest = sequence; i < STEPS; i++, rest /= WAYS) {
             if (rest % WAYS % 2) {
                 fixture->unit++;
-                held_count = 0;
+                held.count = 0;
+                hand_out(fixture, &held);
             }
-            static const char *const values[] = {"a", NULL, "b and longer than eight"};
-            char value[32] = {(char)('A' + i)};
             const char *chosen = values[rest % WAYS / 2];
+            char value[32] = {(char)('A' + i)};
             strcpy(value + 1, chosen ? chosen : "");
             put(fixture, "k", "s", chosen ? value : NULL);
-            for (size_t j = 0; j < held_count; j++) {
-                assert_int_equal(*(const char *)held[j].data, was[j]);
+            for (size_t j = 0; j < held.count; j++) {
+                assert_int_equal(*(const char *)held.values[j].data, held.was[j]);
             }
-            weir_bytes got = find(fixture, "k", "s")->value;
-            if (got.data) {
-                was[held_count] = *(const char *)got.data;
-                held[held_count++] = got;
-            }
+            hand_out(fixture, &held);
         }
     }
 }
