@@ -3,7 +3,7 @@
  *
  * Never all are loaded. A heap holds every pending timer up to its horizon; those beyond are in the
  * store and in the write sets of the two epochs, and are read in steps of WR_TIMERS_LOADED_MAX when
- * the heap runs empty:
+ * the heap runs empty, at first in a smaller one, since most nodes have few:
  *
  *   in memory (heap)          | horizon |   store, overlaid with sealed epoch, overlaid with
  * filling epoch
@@ -19,6 +19,8 @@
 #include <string.h>
 
 #include "txn/base/assert.h"
+
+enum { FIRST_STEP = 1024 };
 
 static uint64_t timer_hash(const struct wr_node *node, weir_bytes key, weir_bytes name)
 {
@@ -266,14 +268,15 @@ static weir_status load_step(struct wr_instance *instance, const struct wr_node 
                              struct wr_error *error)
 {
     struct wr_timer_heap *heap = heap_of(time, clock);
-    struct wr_timer *timers = wr_arena_alloc(arena, WR_TIMERS_LOADED_MAX * sizeof *timers);
+    size_t step = heap->has_horizon ? WR_TIMERS_LOADED_MAX : FIRST_STEP;
+    struct wr_timer *timers = wr_arena_alloc(arena, step * sizeof *timers);
     if (!timers) {
         return wr_fail_memory(error);
     }
     size_t count = 0;
     WR_TRY(wr_reader_timers(instance->reader, node->id, clock,
-                            heap->has_horizon ? &heap->horizon : NULL, WR_TIMERS_LOADED_MAX, arena,
-                            timers, &count, error));
+                            heap->has_horizon ? &heap->horizon : NULL, step, arena, timers, &count,
+                            error));
     for (size_t i = 0; i < count; i++) {
         timers[i].hash = timer_hash(node, timers[i].key, timers[i].name);
         if (!changed_since(instance, node, &timers[i], false) &&
@@ -288,7 +291,7 @@ static weir_status load_step(struct wr_instance *instance, const struct wr_node 
                             !wr_arena_copy(arena, old.horizon.name, &old.horizon.name))) {
         return wr_fail_memory(error);
     }
-    if (count < WR_TIMERS_LOADED_MAX) {
+    if (count < step) {
         heap->all = true;
     } else if (!set_horizon(heap, timers[count - 1].time_ms, timers[count - 1].key,
                             timers[count - 1].name)) {
