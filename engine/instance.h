@@ -130,7 +130,7 @@ struct wr_instance {
     struct wr_time_part *snapshot; /* of every timing's parts, at the start of the filling epoch */
     int64_t *snapshot_ms;
     bool *snapshot_idle;
-    size_t advance_at; /* node order from which due timers may wait; SIZE_MAX: none */
+    size_t advance_at; /* node order at which a round of advancing stands, 0: between rounds */
     bool draining;
     bool time_moved; /* a watermark may move or a timer be due */
     int64_t clock_ms; /* the wall clock, as timers see it */
@@ -201,8 +201,9 @@ void wr_time_seen(struct wr_instance *instance, struct wr_timing *timing, size_t
 /* A partition brought records (idle ends), or was read to its end. */
 void wr_time_part_active(struct wr_instance *instance, size_t part);
 void wr_time_part_ended(struct wr_instance *instance, size_t part);
-/* Moves watermarks in graph order as far as no timer is due; the first due one otherwise. The timer
- * is taken off memory and cancelled in the write set; its bytes live in the call arena. */
+/* Moves watermarks in graph order as far as no timer is due; the first due one otherwise. Timers on
+ * the clock come after those in event time. The timer is taken off memory and cancelled in the
+ * write set; its bytes live in the call arena. */
 weir_status wr_time_next(struct wr_instance *instance, struct wr_node **node_out,
                          struct wr_pending *timer_out, bool *due_out, struct wr_error *error);
 /* Sets (or, with INT64_MAX, cancels) a timer. */

@@ -1,7 +1,8 @@
 /* time.c: watermarks. A timing (of each source, and of each weir_times node) keeps a watermark for
  * each partition; the lowest of those that hold something back is what its successors see. Nodes
  * advance in graph order: a node fires its due timers by (time, key, name), and only then does its
- * own watermark move and its successors see it.
+ * own watermark move and its successors see it. When all have moved, the timers fire that the clock
+ * made due.
  *
  * The rules for idle inputs are Flink's (FLIP-27's watermark multiplexer): an idle or ended
  * partition holds nothing back; when all are idle, the highest counts. A node's own watermark never
@@ -102,6 +103,17 @@ static void load_watermarks(struct wr_instance *instance, const struct wr_catalo
     }
 }
 
+/* Some nodes came to the end of time and others did not: the run that drained them was cut short,
+ * and this one goes on with it. */
+static bool drain_began(const struct wr_instance *instance)
+{
+    size_t ended = 0;
+    for (size_t i = 0; i < instance->job->node_count; i++) {
+        ended += instance->times[i].watermark_ms == INT64_MAX;
+    }
+    return ended > 0 && ended < instance->job->node_count;
+}
+
 static void recombine(struct wr_instance *instance, struct wr_timing *timing)
 {
     int64_t lowest = INT64_MAX, highest = INT64_MIN;
@@ -150,6 +162,7 @@ weir_status wr_time_init(struct wr_instance *instance, const struct wr_catalog *
         }
     }
     load_watermarks(instance, catalog);
+    instance->draining = drain_began(instance);
     size_t all = instance->timing_count * instance->part_count + 1;
     instance->snapshot = wr_arena_zalloc(arena, all * sizeof *instance->snapshot);
     instance->snapshot_ms = wr_arena_zalloc(arena, job->node_count * sizeof(int64_t));
@@ -304,18 +317,16 @@ static int64_t target_of(struct wr_instance *instance, const struct wr_node *nod
     return any ? lowest : highest;
 }
 
-static weir_status due_timer(struct wr_instance *instance, struct wr_node *node, int64_t limit_ms,
-                             struct wr_pending **due_out, struct wr_error *error)
+/* The first timer of the event time up to the limit, or of the clock; NULL: none is due. */
+static weir_status due_timer(struct wr_instance *instance, struct wr_node *node, bool clock,
+                             int64_t limit_ms, struct wr_pending **due_out, struct wr_error *error)
 {
     struct wr_pending *first;
-    WR_TRY(wr_timers_first(instance, node, false, &first, error));
-    if (first && first->time_ms <= limit_ms) {
-        *due_out = first;
-        return WEIR_OK;
+    *due_out = NULL;
+    if (node->kind == WR_NODE_THROUGH) {
+        WR_TRY(wr_timers_first(instance, node, clock, &first, error));
+        *due_out = first && first->time_ms <= limit_ms ? first : NULL;
     }
-    WR_TRY(wr_timers_first(instance, node, true, &first, error));
-    bool due = first && (first->time_ms <= instance->clock_ms || instance->draining);
-    *due_out = due ? first : NULL;
     return WEIR_OK;
 }
 
@@ -333,13 +344,10 @@ static weir_status take_timer(struct wr_instance *instance, struct wr_node *node
                          error);
 }
 
-weir_status wr_time_next(struct wr_instance *instance, struct wr_node **node_out,
-                         struct wr_pending *timer_out, bool *due_out, struct wr_error *error)
+/* Moves watermarks in graph order until a timer is due. */
+static weir_status advance(struct wr_instance *instance, struct wr_node **node_out,
+                           struct wr_pending **due_out, struct wr_error *error)
 {
-    *due_out = false;
-    if (!instance->time_moved) {
-        return WEIR_OK;
-    }
     for (; instance->advance_at < instance->job->node_count; instance->advance_at++) {
         struct wr_node *node = instance->job->nodes[instance->advance_at];
         struct wr_node_time *time = &instance->times[instance->advance_at];
@@ -348,28 +356,59 @@ weir_status wr_time_next(struct wr_instance *instance, struct wr_node **node_out
         if (target < time->watermark_ms) {
             target = time->watermark_ms;
         }
-        if (node->kind == WR_NODE_THROUGH) {
-            struct wr_pending *due;
-            WR_TRY(due_timer(instance, node, target, &due, error));
-            if (due) {
-                *due_out = true;
-                *node_out = node;
-                return take_timer(instance, node, due, timer_out, error);
-            }
+        *node_out = node;
+        WR_TRY(due_timer(instance, node, false, target, due_out, error));
+        if (!*due_out && instance->draining) { /* what they emit is not yet late further down */
+            WR_TRY(due_timer(instance, node, true, INT64_MAX, due_out, error));
+        }
+        if (*due_out) {
+            return WEIR_OK;
         }
         time->watermark_ms = target;
         time->idle = idle;
     }
     instance->advance_at = 0;
-    instance->time_moved = false;
     return WEIR_OK;
+}
+
+/* Timers on the clock fire where watermarks stand still, so that they see the same ones when the
+ * epoch is undone, or after a crash. */
+static weir_status due_by_clock(struct wr_instance *instance, struct wr_node **node_out,
+                                struct wr_pending **due_out, struct wr_error *error)
+{
+    for (size_t i = 0; i < instance->job->node_count && !*due_out; i++) {
+        *node_out = instance->job->nodes[i];
+        WR_TRY(due_timer(instance, *node_out, true, instance->clock_ms, due_out, error));
+    }
+    return WEIR_OK;
+}
+
+weir_status wr_time_next(struct wr_instance *instance, struct wr_node **node_out,
+                         struct wr_pending *timer_out, bool *due_out, struct wr_error *error)
+{
+    struct wr_pending *due = NULL;
+    *due_out = false;
+    while (!due && (instance->time_moved || instance->advance_at > 0)) {
+        if (instance->advance_at == 0) {
+            instance->time_moved = false; /* what moves from here on is for another round */
+        }
+        WR_TRY(advance(instance, node_out, &due, error));
+        if (!due && !instance->time_moved) {
+            WR_TRY(due_by_clock(instance, node_out, &due, error));
+            instance->time_moved = due != NULL; /* there may be more */
+        }
+    }
+    *due_out = due != NULL;
+    return due ? take_timer(instance, *node_out, due, timer_out, error) : WEIR_OK;
 }
 
 weir_status wr_time_wake(struct wr_instance *instance, struct wr_node *node, weir_bytes key,
                          weir_bytes name, bool clock, int64_t time_ms, struct wr_error *error)
 {
     const struct wr_origin *origin = &instance->origin;
-    if (instance->draining && time_ms != INT64_MAX && origin->node == node &&
+    bool last = instance->draining ||
+                (!clock && instance->times[node->order].watermark_ms == INT64_MAX);
+    if (last && time_ms != INT64_MAX && origin->node == node && /* else it would fire for ever */
         wr_bytes_equal(origin->key, key) && wr_bytes_equal(origin->name, name)) {
         atomic_fetch_add_explicit(&instance->metrics.timers_dropped, 1, memory_order_relaxed);
         return WEIR_OK;

@@ -46,10 +46,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static weir_bytes text(const char *string)
-{
-    return weir_text(string);
-}
+#define text weir_text
 
 static void put(struct fixture *fixture, const char *key, const char *slot, const char *value)
 {
@@ -381,22 +378,24 @@ static void a_decided_epoch_begins_again(void **state)
     }
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_last_put_counts, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_removal_is_kept, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_value_handed_out_stays_in_its_unit, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_index_is_in_order, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_large_index_is_whole, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_timer_moves, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_row_keeps_its_last_value, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_reject_is_a_copy, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(offsets_have_no_holes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_full_batch_is_followed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_oversized_record_leaves_no_trace, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(undo_empties, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_decided_epoch_begins_again, set_up, tear_down),
+        TEST(the_last_put_counts),
+        TEST(a_removal_is_kept),
+        TEST(a_value_handed_out_stays_in_its_unit),
+        TEST(the_index_is_in_order),
+        TEST(a_large_index_is_whole),
+        TEST(a_timer_moves),
+        TEST(a_row_keeps_its_last_value),
+        TEST(a_reject_is_a_copy),
+        TEST(offsets_have_no_holes),
+        TEST(a_full_batch_is_followed),
+        TEST(an_oversized_record_leaves_no_trace),
+        TEST(undo_empties),
+        TEST(a_decided_epoch_begins_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
