@@ -4,9 +4,12 @@
 #include "engine/cli/load.h"
 
 #include <dlfcn.h>
+#include <elf.h>
 #include <errno.h>
+#include <link.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/endpoint.h"
@@ -71,6 +74,33 @@ static weir_status fail_load(const char *file, const char *path, struct wr_error
                    path, why);
 }
 
+/* Loading a shared object that was cut off (a copy that did not end) would end in SIGBUS: what its
+ * header says is loaded must be there. What is no ELF file at all is left to the linker. */
+static bool is_whole(const char *path)
+{
+    ElfW(Ehdr) header;
+    ElfW(Phdr) segment;
+    FILE *file = fopen(path, "re");
+    struct stat found;
+    bool whole = true;
+    if (!file || fstat(fileno(file), &found) != 0 ||
+        fread(&header, sizeof header, 1, file) != 1 ||
+        memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_phentsize != sizeof segment) {
+        header.e_phnum = 0;
+    }
+    for (unsigned i = 0; i < header.e_phnum && whole; i++) {
+        whole = fseek(file, (long)(header.e_phoff + i * sizeof segment), SEEK_SET) == 0 &&
+                fread(&segment, sizeof segment, 1, file) == 1 &&
+                (segment.p_type != PT_LOAD ||
+                 (segment.p_filesz <= (uint64_t)found.st_size &&
+                  segment.p_offset <= (uint64_t)found.st_size - segment.p_filesz));
+    }
+    if (file) {
+        fclose(file);
+    }
+    return whole;
+}
+
 weir_status wr_job_file_open(const char *path, struct wr_job_file *file_out, struct wr_error *error)
 {
     *file_out = (struct wr_job_file){.handle = NULL};
@@ -83,6 +113,10 @@ weir_status wr_job_file_open(const char *path, struct wr_job_file *file_out, str
         return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
                        "the job's path has %zu bytes; the limit is %d", strlen(path),
                        WR_URI_BYTES_MAX - 3);
+    }
+    if (!is_whole(file)) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
+                       "cannot load the job %s: the file is cut off; build or copy it again", path);
     }
     void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
     if (!handle) {
