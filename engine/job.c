@@ -353,6 +353,9 @@ weir_status wr_job_open(const struct wr_job_options *options, void (*define)(wei
     if (job->error.status == WEIR_OK) {
         (void)wr_job_check_settings(job);
     }
+    if (job->error.status == WEIR_OK) {
+        (void)wr_job_check_sinks(job);
+    }
     if (job->error.status != WEIR_OK) {
         *error = job->error;
     }

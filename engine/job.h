@@ -101,6 +101,8 @@ void wr_job_close(weir_job *job);
  * asked for. The error is the job's. */
 weir_status wr_job_sort(weir_job *job);
 weir_status wr_job_check_settings(weir_job *job);
+/* No two sinks write to the same table, topic or file. */
+weir_status wr_job_check_sinks(weir_job *job);
 
 /* The graph as one JSON text, for meta and inspect:
  * {"nodes":[{"name","kind","inputs":[{"from","side"}], "uri"}]}. In the job's arena; NULL: no

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "engine/job.h"
 
@@ -91,6 +92,35 @@ weir_status wr_job_check_settings(weir_job *job)
     }
     known[count] = NULL;
     return check_used(job, job->defines, "-D", "option", known);
+}
+
+static bool write_the_same(const struct wr_endpoint *a, const struct wr_endpoint *b)
+{
+    if (a->scheme != b->scheme) {
+        return false;
+    }
+    if (a->scheme == WR_SCHEME_TABLE) { /* as SQLite compares the names of tables */
+        return strcasecmp(a->path, b->path) == 0;
+    }
+    return (a->scheme == WR_SCHEME_LOG || a->scheme == WR_SCHEME_FILE) &&
+           strcmp(a->path, b->path) == 0;
+}
+
+/* Two sinks write one after the other, epoch by epoch: which record came last would depend on where
+ * an epoch ends, and that on crashes. */
+weir_status wr_job_check_sinks(weir_job *job)
+{
+    for (const struct wr_node *a = job->first; a; a = a->next) {
+        for (const struct wr_node *b = a->next; b && a->kind == WR_NODE_SINK; b = b->next) {
+            if (b->kind == WR_NODE_SINK && write_the_same(&a->endpoint, &b->endpoint)) {
+                return wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                               "sinks `%s` and `%s` both write to %.400s; give each its own, or "
+                               "bring the streams together before one sink (weir_with)",
+                               a->name, b->name, b->endpoint.uri);
+            }
+        }
+    }
+    return WEIR_OK;
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
