@@ -187,7 +187,7 @@ struct wr_topic {
 weir_status wr_reader_topics(struct wr_reader *reader, const char *name, bool outbox,
                              struct wr_arena *arena, struct wr_topic **topics_out,
                              size_t *count_out, struct wr_error *error);
-/* First kept and next offset of a partition, and bytes kept. */
+/* First kept and next offset of a partition that the topic has, and bytes kept. */
 struct wr_extent {
     int64_t first, next, bytes;
 };

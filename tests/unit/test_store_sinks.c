@@ -188,7 +188,7 @@ static void logs_are_appended_and_read(void **state)
     assert_int_equal(read_from(s, topic, 2, 0, 1000), 4);
     struct wr_extent got = extent(s, topic, 0);
     assert_true(got.first == 0 && got.next == 40 && got.bytes > 40 * 6);
-    scratch_must_fail(s, wr_reader_extent(s->reader, topic, 3, &got, &s->error), WR_EXIT_USAGE,
+    scratch_must_fail(s, wr_reader_extent(s->reader, topic, 3, &got, &s->error), WR_EXIT_DATA,
                       "partition 3");
 }
 
