@@ -35,7 +35,7 @@ static bool canonical(enum wr_column type, weir_bytes bytes, char text[NUMBER_TE
         long long value = strtoll(copy, &end, 10);
         snprintf(text, NUMBER_TEXT_MAX, "%lld", value);
     } else {
-        double value = strtod(copy, &end);
+        double value = strtod(copy, &end) + 0.0; /* -0 is 0 */
         if (!isfinite(value)) {
             return false;
         }
