@@ -304,7 +304,6 @@ weir_status wr_instance_decide(struct wr_instance *instance, bool epoch,
         wr_metrics_decided(&instance->metrics,
                            instance->env->monotonic_us(instance->env) - from_us);
         count(&instance->metrics.epochs, 1);
-        sealed->phase = WR_EPOCH_DECIDED;
         if (wr_store_is_behind(instance->store)) {
             WR_TRY(wr_store_checkpoint(instance->store, error));
         }
@@ -317,6 +316,7 @@ weir_status wr_instance_drop(struct wr_instance *instance, struct wr_error *erro
 {
     wr_assert_that(atomic_load(&instance->handed), ==, WR_HANDED_DECIDED);
     WR_FAULT(&instance->env->fault, drop_before, error);
+    instance->other->phase = WR_EPOCH_DECIDED; /* here: this thread reads it, and may any time */
     wr_state_drop(&instance->state);
     WR_FAULT(&instance->env->fault, drop_after, error);
     atomic_store_explicit(&instance->handed, WR_HANDED_NONE, memory_order_relaxed);
