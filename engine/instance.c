@@ -37,6 +37,8 @@ static weir_status poll_part(struct wr_instance *instance, size_t index,
     WR_TRY(part->source->ops->poll(part->source, part->at, &instance->polled, more_out, error));
     if (instance->polled.count > 0) {
         wr_time_part_active(instance, index);
+    } else if (*more_out == WR_SOURCE_WAIT) {
+        wr_time_part_quiet(instance, index);
     }
     return WEIR_OK;
 }
@@ -135,6 +137,7 @@ weir_status wr_instance_undo(struct wr_instance *instance, struct wr_error *erro
     for (size_t i = 0; i < instance->part_count; i++) {
         instance->parts[i].next = instance->parts[i].sealed_next;
         instance->parts[i].at->next = instance->parts[i].sealed_next;
+        instance->parts[i].quiet_us = -1;
     }
     instance->polled.count = 0;
     instance->cursor = 0;

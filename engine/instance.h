@@ -78,7 +78,7 @@ struct wr_part { /* a source partition; its place in the array is its global num
     int64_t next; /* position after the last dispatched record */
     int64_t sealed_next; /* as of the last sealed epoch */
     struct wr_time_part sealed_time;
-    int64_t seen_us; /* when a poll last brought records */
+    int64_t quiet_us; /* since when every poll found it waiting; -1: the last one did not */
     bool ended, defined; /* defined: the store has a row */
 };
 
@@ -198,8 +198,11 @@ void wr_time_fini(struct wr_instance *instance);
 /* A record with this time came through a timing; counts it as late where it is. */
 void wr_time_seen(struct wr_instance *instance, struct wr_timing *timing, size_t part,
                   int64_t time_ms);
-/* A partition brought records (idle ends), or was read to its end. */
+/* A poll of a partition brought records (idle ends), found none yet, or found its end. Idle is what
+ * polls found waiting idle_ms apart, with nothing in between: a partition that was not polled,
+ * because the operators or the disk were slow, may have records. */
 void wr_time_part_active(struct wr_instance *instance, size_t part);
+void wr_time_part_quiet(struct wr_instance *instance, size_t part);
 void wr_time_part_ended(struct wr_instance *instance, size_t part);
 /* Moves watermarks in graph order as far as no timer is due; the first due one otherwise. Timers on
  * the clock come after those in event time. The timer is taken off memory and cancelled in the

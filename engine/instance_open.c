@@ -160,7 +160,7 @@ static weir_status seek_sources(struct wr_instance *instance, const struct wr_ca
         part->next = part->at->next;
         part->sealed_next = part->next;
         part->defined = stored != NULL;
-        part->seen_us = instance->env->monotonic_us(instance->env);
+        part->quiet_us = -1;
     }
     return WEIR_OK;
 }

@@ -214,11 +214,27 @@ void wr_time_seen(struct wr_instance *instance, struct wr_timing *timing, size_t
 
 void wr_time_part_active(struct wr_instance *instance, size_t part)
 {
-    instance->parts[part].seen_us = instance->env->monotonic_us(instance->env);
+    instance->parts[part].quiet_us = -1;
     for (size_t i = 0; i < instance->timing_count; i++) {
         struct wr_timing *timing = &instance->timings[i];
         if (timing->reaches[part] && timing->parts[part].idle) {
             timing->parts[part].idle = false;
+            recombine(instance, timing);
+        }
+    }
+}
+
+void wr_time_part_quiet(struct wr_instance *instance, size_t part)
+{
+    int64_t now_us = instance->env->monotonic_us(instance->env);
+    int64_t *quiet_us = &instance->parts[part].quiet_us;
+    *quiet_us = *quiet_us < 0 ? now_us : *quiet_us;
+    for (size_t i = 0; i < instance->timing_count; i++) {
+        struct wr_timing *timing = &instance->timings[i];
+        struct wr_time_part *at = &timing->parts[part];
+        if (timing->idle_ms > 0 && timing->reaches[part] && !at->idle &&
+            (now_us - *quiet_us) / 1000 >= timing->idle_ms) {
+            at->idle = true;
             recombine(instance, timing);
         }
     }
@@ -234,18 +250,6 @@ void wr_time_part_ended(struct wr_instance *instance, size_t part)
 
 void wr_instance_tick(struct wr_instance *instance)
 {
-    int64_t now_us = instance->env->monotonic_us(instance->env);
-    for (size_t i = 0; i < instance->timing_count; i++) {
-        struct wr_timing *timing = &instance->timings[i];
-        for (size_t j = 0; timing->idle_ms > 0 && j < instance->part_count; j++) {
-            struct wr_time_part *part = &timing->parts[j];
-            if (timing->reaches[j] && !part->idle && !part->ended &&
-                now_us - instance->parts[j].seen_us >= timing->idle_ms * 1000) {
-                part->idle = true;
-                recombine(instance, timing);
-            }
-        }
-    }
     instance->clock_ms = instance->env->wall_ms(instance->env);
     for (size_t i = 0; i < instance->job->node_count; i++) {
         const struct wr_timer_heap *heap = &instance->times[i].clock;
@@ -269,8 +273,11 @@ int64_t wr_instance_next_ms(struct wr_instance *instance)
     for (size_t i = 0; i < instance->timing_count; i++) {
         const struct wr_timing *timing = &instance->timings[i];
         for (size_t j = 0; timing->idle_ms > 0 && j < instance->part_count; j++) {
-            int64_t left = timing->idle_ms - (now_us - instance->parts[j].seen_us) / 1000;
-            if (timing->reaches[j] && !timing->parts[j].idle && left < next_ms) {
+            const struct wr_time_part *part = &timing->parts[j];
+            int64_t quiet_us = instance->parts[j].quiet_us;
+            int64_t left = timing->idle_ms - (now_us - quiet_us) / 1000;
+            if (timing->reaches[j] && quiet_us >= 0 && !part->idle && !part->ended &&
+                left < next_ms) {
                 next_ms = left;
             }
         }
