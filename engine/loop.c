@@ -222,6 +222,27 @@ static int64_t idle_ms(struct loop *loop)
     return wait > 0 ? wait : 1;
 }
 
+/* Whether every input is read to its end, also after an undone epoch moved some of them back. */
+static bool all_read(const struct wr_instance *instance)
+{
+    bool all = !wr_instance_queued(instance);
+    for (size_t i = 0; i < instance->part_count; i++) {
+        all = all && instance->parts[i].ended;
+    }
+    return all;
+}
+
+/* The end of time gets an epoch of its own: were the last records undone with it, they would come
+ * after it. */
+static weir_status drain(struct loop *loop, struct wr_error *error)
+{
+    if (wr_instance_has_work(loop->instance)) {
+        WR_TRY(seal(loop, error));
+    }
+    wr_instance_drain(loop->instance);
+    return WEIR_OK;
+}
+
 /* One round: poll, fill, seal when it is time. *end_out: every input is read, every timer has fired
  * that will. */
 static weir_status operate_round(struct loop *loop, bool *end_out, struct wr_error *error)
@@ -240,10 +261,9 @@ static weir_status operate_round(struct loop *loop, bool *end_out, struct wr_err
     waiting_for(loop, WR_WAITING_OPERATORS);
     WR_TRY(fill(loop, &idle, error));
     wr_reader_end(instance->reader); /* a snapshot in the WAL keeps it from starting over */
-    bool ended = more == WR_SOURCE_ENDED && idle;
+    bool ended = more == WR_SOURCE_ENDED && idle && all_read(instance);
     if (ended && instance->options->drain && !instance->draining) {
-        wr_instance_drain(instance);
-        return WEIR_OK;
+        return drain(loop, error);
     }
     *end_out = ended;
     if (should_seal(loop, idle)) {
