@@ -23,7 +23,7 @@ from crash_runs import KILLED, LONG, SANITIZED, Failure, Job
 
 KILLS = 2000 if LONG else 200
 SEED = int(os.environ.get("WEIR_SEED", random.SystemRandom().randrange(1 << 32)))
-DELAY_MIN, DELAY_MAX = 0.01, 0.3 if SANITIZED else 0.15  # seconds after the start of work
+DELAY_MIN, DELAY_MAX = 0.01, 0.2 if SANITIZED else 0.15  # seconds after the start of work
 IN_START_PERCENT = 10  # of the kills come before, while it opens the store
 
 # rate: so slow that a run lasts for some kills, however fast the machine.
