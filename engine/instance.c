@@ -154,10 +154,12 @@ static weir_status handle_failure(struct wr_instance *instance, struct wr_error 
     wr_error_clear(&instance->failure);
     if (failure.status == WEIR_RETRY) {
         int64_t wait = instance->retry_wait_ms ? instance->retry_wait_ms * 2 : RETRY_FIRST_MS;
-        instance->retry_wait_ms = wait < RETRY_LAST_MS ? wait : RETRY_LAST_MS;
+        wait = wait < RETRY_LAST_MS ? wait : RETRY_LAST_MS;
+        bool lasts = wait == RETRY_LAST_MS && instance->retry_wait_ms < wait; /* said once */
+        instance->retry_wait_ms = wait;
         instance->retry_now = true;
-        wr_log(instance->env, WR_LOG_DEBUG, "again in %" PRId64 " ms: %s", instance->retry_wait_ms,
-               failure.text);
+        wr_log(instance->env, lasts ? WR_LOG_WARN : WR_LOG_DEBUG,
+               "%s; tried again in %" PRId64 " ms, until it succeeds", failure.text, wait);
         return wr_instance_undo(instance, error);
     }
     int count = failure.status == WEIR_ABORT ? count_failure(instance) : 0;
@@ -215,7 +217,6 @@ weir_status wr_instance_unit(struct wr_instance *instance, bool *did_out, struct
     instance->epoch_late += instance->unit_late;
     wr_state_trim(&instance->state);
     if (instance->units++ == 0) {
-        instance->retry_wait_ms = 0;
         WR_FAULT(&instance->env->fault, fill_first_unit, error);
     }
     return WEIR_OK;
@@ -291,6 +292,7 @@ weir_status wr_instance_seal(struct wr_instance *instance, struct wr_error *erro
     instance->epoch_late = 0;
     instance->units = 0;
     instance->began_us = 0;
+    instance->retry_wait_ms = 0; /* what failed is behind */
     atomic_store_explicit(&instance->handed, WR_HANDED_SEALED, memory_order_release);
     return WEIR_OK;
 }

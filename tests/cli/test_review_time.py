@@ -4,9 +4,11 @@ counts as idle. labels: threads
 SPDX-License-Identifier: Apache-2.0
 """
 
+import signal
+import subprocess
 import unittest
 
-from cli_kit import JOBS, CliTest
+from cli_kit import JOBS, WEIR, CliTest
 
 JOB = JOBS / "review_time.so"
 ONE_EPOCH = ("--epoch-ms", "60000")  # the records are in the same epoch as what fails
@@ -36,6 +38,22 @@ class TimeTest(CliTest):
         self.assertFalse([line for line in unharmed if "late" in line])
         for how in ("abort", "retry"):
             self.assertEqual(self.lines("--drain", "-D", f"fail={how}"), unharmed, how)
+
+    def test_a_retry_that_lasts_is_said_once_and_does_not_keep_the_run_from_stopping(self):
+        (self.folder / "high.txt").write_text("100\n200\n")
+        (self.folder / "low.txt").write_text("1\n2\n")
+        run = subprocess.Popen([WEIR, "run", "-q", "-s", "s.weir", "-D", "fail=ever", JOB],
+                               cwd=self.folder, stderr=subprocess.PIPE)
+        try:
+            self.assertIn(b"it fails; tried again in", run.stderr.readline())
+            run.send_signal(signal.SIGTERM)
+            self.assertEqual(run.stderr.read(), b"")
+            self.assertEqual(run.wait(), 0)
+        finally:
+            run.kill()
+            run.wait()
+            run.stderr.close()
+        self.assertNotIn("timer", (self.folder / "out.txt").read_text())
 
     def test_an_input_is_not_idle_because_the_operators_are_slow(self):
         # Two partitions, of which the second waits while the first one's records are slow.

@@ -2,6 +2,7 @@
  * number, its event time; each record and each firing says in `out` whether it was late.
  *
  *   -D fail=abort|retry   the first timer that fires fails once
+ *   -D fail=ever          each firing asks for a retry
  *   -D slow_ms=N          the sixth record takes so long
  *   -D idle_ms=N          of the watermarks
  *
@@ -14,6 +15,7 @@
 
 struct settings {
     weir_status fail; /* WEIR_OK: not */
+    bool ever;
     long slow_ms, seen; /* `seen` only says when to be slow */
 };
 
@@ -42,8 +44,8 @@ static void watch(weir_ctx *ctx, const weir_record *in, void *arg)
     struct settings *settings = arg;
     if (!in && settings->fail != WEIR_OK) {
         weir_status fail = settings->fail;
-        settings->fail = WEIR_OK;
-        weir_fail(ctx, fail, "fails once");
+        settings->fail = settings->ever ? fail : WEIR_OK;
+        weir_fail(ctx, fail, "it fails");
         return;
     }
     if (in && ++settings->seen == 6 && settings->slow_ms > 0) {
@@ -60,9 +62,8 @@ WEIR_JOB(job)
 {
     struct settings *settings = weir_alloc(job, sizeof *settings);
     const char *fail = weir_option(job, "fail", "");
-    settings->fail = strcmp(fail, "abort") == 0   ? WEIR_ABORT
-                     : strcmp(fail, "retry") == 0 ? WEIR_RETRY
-                                                  : WEIR_OK;
+    settings->fail = strcmp(fail, "abort") == 0 ? WEIR_ABORT : *fail ? WEIR_RETRY : WEIR_OK;
+    settings->ever = strcmp(fail, "ever") == 0;
     settings->slow_ms = atol(weir_option(job, "slow_ms", "0"));
     int64_t idle_ms = atoll(weir_option(job, "idle_ms", "0"));
     weir_stream *high = weir_from(job, "high", "file:high.txt");
