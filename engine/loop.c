@@ -561,10 +561,11 @@ weir_status wr_loop_run(struct wr_instance *instance, wr_loop_show show, void *s
     if (code == 0) {
         code = start_threads(loop);
     }
-    if (code != 0) { /* threads that did start would use the loop: the process ends instead */
-        (void)wr_fail_native(error, WEIR_FATAL, WR_EXIT_AGAIN, code, "cannot start threads: %s",
-                             uv_strerror(code));
-        return error->status;
+    if (code != 0) { /* threads that did start use the instance: nothing may be closed under them */
+        wr_log(instance->env, WR_LOG_ERROR, "cannot start threads: %s; start again",
+               uv_strerror(code));
+        fflush(NULL);
+        _exit(WR_EXIT_AGAIN);
     }
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     uv_thread_join(&loop->operate);
