@@ -535,7 +535,8 @@ static int start_threads(struct loop *loop)
     if (code == 0 && !loop->forwarded) {
         code = uv_thread_create(&loop->forward, forward_thread, loop);
     }
-    return code ? code : uv_thread_create(&loop->operate, operate_thread, loop);
+    uv_thread_options_t deep = {UV_THREAD_HAS_STACK_SIZE, WR_STACK_BYTES};
+    return code ? code : uv_thread_create_ex(&loop->operate, &deep, operate_thread, loop);
 }
 
 static void close_handle(uv_handle_t *handle, void *arg)

@@ -25,6 +25,7 @@
 #define WR_NAME_BYTES_MAX 64 /* of nodes, sources, sinks, topics: fits a terminal column */
 #define WR_URI_BYTES_MAX 4096 /* PATH_MAX of Linux */
 #define WR_NODES_MAX 1024 /* the graph is walked depth first on the C stack */
+#define WR_STACK_BYTES (WR_NODES_MAX * 64 * 1024) /* of that walk, whatever `ulimit -s` says */
 #define WR_INPUTS_MAX 64 /* inputs of one node */
 #define WR_SIDES_MAX 16 /* side outputs of one node, 0 included */
 #define WR_PARTITIONS_MAX 4096 /* of one topic or source: Kafka's advice for one broker */
