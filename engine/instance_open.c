@@ -13,8 +13,7 @@
 
 #include "txn/base/assert.h"
 
-/* ---- Is it the job that the store knows? ------------------------------------------------------
- */
+/* ---- Is it the job that the store knows? ----------------------------------------------------- */
 
 static struct wr_node *node_of_source(weir_job *job, const char *name)
 {
@@ -96,8 +95,7 @@ static weir_status check_node(struct wr_instance *instance, const struct wr_stor
     return WEIR_OK;
 }
 
-/* ---- Sources ----------------------------------------------------------------------------------
- */
+/* ---- Sources --------------------------------------------------------------------------------- */
 
 static weir_status open_by_endpoint(struct wr_instance *instance, struct wr_node *node,
                                     struct wr_source **source_out, struct wr_error *error)
@@ -177,8 +175,7 @@ static void note_ends(struct wr_instance *instance)
     }
 }
 
-/* ---- Sinks and nodes --------------------------------------------------------------------------
- */
+/* ---- Sinks and nodes ------------------------------------------------------------------------- */
 
 static weir_status describe_sinks(struct wr_instance *instance, struct wr_error *error)
 {
@@ -285,8 +282,7 @@ static weir_status open_outlets(struct wr_instance *instance, struct wr_error *e
     return wr_forwarder_check(instance->forwarder, error);
 }
 
-/* ---- Open and close ---------------------------------------------------------------------------
- */
+/* ---- Open and close -------------------------------------------------------------------------- */
 
 static weir_status open_store(struct wr_instance *instance, struct wr_error *error)
 {

@@ -328,8 +328,7 @@ weir_job *weir_job_of(weir_stream *stream)
     return stream->job;
 }
 
-/* ---- Open and close ---------------------------------------------------------------------------
- */
+/* ---- Open and close -------------------------------------------------------------------------- */
 
 weir_status wr_job_open(const struct wr_job_options *options, void (*define)(weir_job *),
                         weir_job *job, struct wr_error *error)

@@ -14,8 +14,7 @@
 enum { SUB_BITS = 4, SUB = 1 << SUB_BITS };
 _Static_assert(WR_HISTOGRAM_BUCKETS == 32 * SUB, "the exact values, and 31 powers of two");
 
-/* ---- Histogram --------------------------------------------------------------------------------
- */
+/* ---- Histogram ------------------------------------------------------------------------------- */
 
 static int bucket_of(int64_t value)
 {
@@ -72,8 +71,7 @@ double wr_metrics_decide_ms(const struct wr_metrics *metrics, double quantile)
     return total == 0 ? 0 : bucket_middle(last) / 1000;
 }
 
-/* ---- The JSON line ----------------------------------------------------------------------------
- */
+/* ---- The JSON line --------------------------------------------------------------------------- */
 
 /* Integers alone are printed, so that no locale puts a comma for the point. */
 static void put_number(FILE *file, const char *name, int64_t value)

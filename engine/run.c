@@ -30,8 +30,7 @@ void wr_run_options_fini(struct wr_run_options *options)
     wr_settings_fini(&options->defines);
 }
 
-/* ---- What is shown while it runs --------------------------------------------------------------
- */
+/* ---- What is shown while it runs ------------------------------------------------------------- */
 
 struct show {
     struct wr_instance *instance;
@@ -93,8 +92,7 @@ static void on_show(void *data, bool final)
     }
 }
 
-/* ---- What is said -----------------------------------------------------------------------------
- */
+/* ---- What is said ---------------------------------------------------------------------------- */
 
 static const char *guarantee_of(struct wr_instance *instance, const struct wr_sink *sink)
 {
@@ -192,8 +190,7 @@ static void say_check(const weir_job *job, const struct wr_run_options *options)
     }
 }
 
-/* ---- Run --------------------------------------------------------------------------------------
- */
+/* ---- Run ------------------------------------------------------------------------------------- */
 
 static weir_status open_stats(struct show *show, const char *path, struct wr_error *error)
 {

@@ -28,7 +28,7 @@ void *wr_kit_alloc(weir_test *test, size_t size)
     return memory;
 }
 
-static weir_bytes kit_copy(weir_test *test, weir_bytes bytes)
+weir_bytes wr_kit_copy(weir_test *test, weir_bytes bytes)
 {
     weir_bytes copy;
     if (!wr_arena_copy(&test->arena, bytes, &copy)) {
@@ -37,8 +37,7 @@ static weir_bytes kit_copy(weir_test *test, weir_bytes bytes)
     return copy;
 }
 
-/* ---- The world --------------------------------------------------------------------------------
- */
+/* ---- The world ------------------------------------------------------------------------------- */
 
 static int64_t kit_wall_ms(struct wr_env *env)
 {
@@ -59,115 +58,7 @@ static void kit_log(struct wr_env *env, enum wr_level level, const char *text)
     (void)text;
 }
 
-/* ---- Sources ----------------------------------------------------------------------------------
- */
-
-static struct kit_input *input_of(weir_test *test, const char *name)
-{
-    for (struct kit_input *input = test->inputs; input; input = input->next) {
-        if (strcmp(input->name, name) == 0) {
-            return input;
-        }
-    }
-    struct kit_input *input = wr_kit_alloc(test, sizeof *input);
-    snprintf(input->name, sizeof input->name, "%s", name);
-    input->partitions =
-        wr_kit_alloc(test, (size_t)test->options.partitions * sizeof *input->partitions);
-    input->next = test->inputs;
-    test->inputs = input;
-    return input;
-}
-
-static weir_status kit_poll(struct wr_source *source, struct wr_source_partition *partition,
-                            struct wr_polled *polled, enum wr_source_more *more_out,
-                            struct wr_error *error)
-{
-    const struct kit_source *kit = (const struct kit_source *)source;
-    const struct pushed *pushed = &kit->input->partitions[partition->index];
-    size_t from = (size_t)partition->next;
-    size_t count = pushed->count > from ? pushed->count - from : 0;
-    *more_out = WR_SOURCE_WAIT;
-    if (count > WR_POLL_RECORDS_MAX) {
-        count = WR_POLL_RECORDS_MAX;
-    }
-    polled->records = wr_arena_alloc(&polled->arena, count * sizeof *polled->records);
-    polled->offsets = wr_arena_alloc(&polled->arena, count * sizeof *polled->offsets);
-    polled->nexts = wr_arena_alloc(&polled->arena, count * sizeof *polled->nexts);
-    polled->rejects = NULL;
-    if (!polled->records || !polled->offsets || !polled->nexts) {
-        return wr_fail_memory(error);
-    }
-    for (size_t i = 0; i < count; i++) {
-        polled->records[i] = pushed->records[from + i];
-        polled->offsets[i] = (int64_t)(from + i);
-        polled->nexts[i] = (int64_t)(from + i) + 1;
-    }
-    polled->count = count;
-    partition->next += (int64_t)count;
-    return WEIR_OK;
-}
-
-static weir_status kit_seek(struct wr_source *source, struct wr_source_partition *partition,
-                            const struct wr_position *stored, struct wr_error *error)
-{
-    (void)source;
-    (void)error;
-    partition->next = stored ? stored->next : 0;
-    return WEIR_OK;
-}
-
-static weir_status kit_bound(struct wr_source *source, struct wr_source_partition *partition,
-                             struct wr_error *error)
-{
-    (void)source;
-    (void)partition;
-    (void)error;
-    return WEIR_OK;
-}
-
-static int64_t kit_lag(struct wr_source *source, const struct wr_source_partition *partition)
-{
-    const struct kit_source *kit = (const struct kit_source *)source;
-    return (int64_t)kit->input->partitions[partition->index].count - partition->next;
-}
-
-static void kit_close(struct wr_source *source)
-{
-    (void)source;
-}
-
-static const struct wr_source_ops kit_ops = {"kit",     kit_poll, kit_seek,
-                                             kit_bound, kit_lag,  kit_close};
-
-static weir_status kit_open_source(struct wr_instance *instance, struct wr_node *node,
-                                   struct wr_source **source_out, struct wr_error *error)
-{
-    weir_test *test = instance->kit;
-    size_t count = (size_t)test->options.partitions;
-    struct kit_source *source = wr_arena_zalloc(&instance->arena, sizeof *source);
-    struct wr_source_partition *partitions =
-        wr_arena_zalloc(&instance->arena, count * sizeof *partitions);
-    char *names = wr_arena_zalloc(&instance->arena, count * 12);
-    if (!source || !partitions || !names) {
-        return wr_fail_memory(error);
-    }
-    source->base = (struct wr_source){.ops = &kit_ops,
-                                      .env = instance->env,
-                                      .name = node->name,
-                                      .partitions = partitions,
-                                      .partition_count = count};
-    source->input = input_of(test, node->name);
-    for (size_t i = 0; i < count; i++) {
-        snprintf(names + i * 12, 12, "%d", (int)i);
-        partitions[i] = (struct wr_source_partition){
-            .part = names + i * 12, .end = INT64_MAX, .index = (int32_t)i};
-    }
-    *source_out = &source->base;
-    return WEIR_OK;
-}
-
-/* ---- Open and close ---------------------------------------------------------------------------
- */
+/* ---- Open and close -------------------------------------------------------------------------- */
 
 static void close_instance(weir_test *test)
 {
@@ -191,7 +82,7 @@ static void remember_sinks(weir_test *test)
         const char *names[3] = {sink->name, sink->topic_name, sink->table};
         for (int j = 0; j < 3; j++) {
             if (names[j]) {
-                names[j] = kit_copy(test, wr_bytes(names[j], strlen(names[j]) + 1)).data;
+                names[j] = wr_kit_copy(test, wr_bytes(names[j], strlen(names[j]) + 1)).data;
             }
         }
         test->sinks[i] = (struct kit_sink){names[0], names[1], names[2], sink->partitions,
@@ -210,7 +101,7 @@ static weir_status open_instance(weir_test *test)
     test->job_open = true;
     WR_TRY(wr_job_open(&options, test->define, &test->job, &test->error));
     memset(&test->instance, 0, sizeof test->instance);
-    test->instance.open_source = kit_open_source;
+    test->instance.open_source = wr_kit_open_source;
     test->instance.kit = test;
     test->instance_open = true;
     WR_TRY(wr_instance_open(&test->env, &test->job, &test->run, &test->instance, &test->error));
@@ -315,45 +206,7 @@ const char *weir_test_store(const weir_test *test)
     return test->store;
 }
 
-/* ---- Input ------------------------------------------------------------------------------------
- */
-
-void weir_test_push(weir_test *test, const char *source, int partition, const weir_record *record)
-{
-    wr_assert_that(partition, <, test->options.partitions);
-    struct pushed *pushed = &input_of(test, source)->partitions[partition];
-    if (pushed->count == pushed->capacity) {
-        size_t capacity = pushed->capacity ? pushed->capacity * 2 : 64;
-        weir_record *records = realloc(pushed->records, capacity * sizeof *records);
-        if (!records) {
-            wr_kit_no_memory();
-        }
-        pushed->records = records;
-        pushed->capacity = capacity;
-    }
-    weir_record copy = *record;
-    copy.key = kit_copy(test, record->key);
-    copy.value = kit_copy(test, record->value);
-    copy.old = kit_copy(test, record->old);
-    weir_header *headers = wr_kit_alloc(test, (record->header_count + 1) * sizeof *headers);
-    for (size_t i = 0; i < record->header_count; i++) {
-        weir_bytes name =
-            kit_copy(test, wr_bytes(record->headers[i].name, strlen(record->headers[i].name) + 1));
-        headers[i] = (weir_header){name.data, kit_copy(test, record->headers[i].value)};
-    }
-    copy.headers = headers;
-    pushed->records[pushed->count++] = copy;
-}
-
-void weir_test_text(weir_test *test, const char *source, const char *key, const char *value,
-                    int64_t time_ms)
-{
-    weir_record record = {.key = weir_text(key), .value = weir_text(value), .time_ms = time_ms};
-    weir_test_push(test, source, 0, &record);
-}
-
-/* ---- Run --------------------------------------------------------------------------------------
- */
+/* ---- Run ------------------------------------------------------------------------------------- */
 
 static weir_status decide_sealed(weir_test *test)
 {

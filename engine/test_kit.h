@@ -49,5 +49,9 @@ struct weir_test {
 /* Never NULL; until weir_test_free. */
 void *wr_kit_alloc(weir_test *test, size_t size);
 _Noreturn void wr_kit_no_memory(void);
+weir_bytes wr_kit_copy(weir_test *test, weir_bytes bytes);
+/* What an instance of the kit opens its sources by. */
+weir_status wr_kit_open_source(struct wr_instance *instance, struct wr_node *node,
+                               struct wr_source **source_out, struct wr_error *error);
 
 #endif

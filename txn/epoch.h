@@ -193,6 +193,11 @@ struct wr_entry *wr_epoch_find(const struct wr_epoch *epoch, uint32_t node, weir
 /* `unit` numbers the unit at hand: a value put in an earlier unit may be overwritten in place. */
 weir_status wr_epoch_put(struct wr_epoch *epoch, uint32_t node, weir_bytes key, weir_bytes slot,
                          uint64_t hash, weir_bytes value, uint64_t unit, struct wr_error *error);
+/* Below, at, or above (node, key, slot) in the order in which entries are scanned and applied. */
+int wr_entry_compare(const struct wr_entry *entry, uint32_t node, weir_bytes key, weir_bytes slot);
+/* Copies a value into `buffer` when it has the capacity, else into a new one of the arena. */
+bool wr_epoch_value(struct wr_arena *arena, weir_bytes value, void *buffer, uint32_t *capacity,
+                    weir_bytes *value_out);
 /* The entries of node and key with a slot in [from, to), in order: the first one; the next by
  * wr_epoch_next. Absent bounds are open. Makes the index when there is none (so not on a sealed
  * epoch that was never indexed: wr_epoch_index before it is sealed). */

@@ -134,19 +134,10 @@ static weir_status copy_filling(struct scan *scan)
     return WEIR_OK;
 }
 
-static int compare_entries(const struct wr_entry *a, uint32_t node, weir_bytes key, weir_bytes slot)
-{
-    if (a->node != node) {
-        return a->node < node ? -1 : 1;
-    }
-    int order = wr_bytes_compare(a->key, key);
-    return order ? order : wr_bytes_compare(a->slot, slot);
-}
-
 static int by_order(const void *left, const void *right)
 {
     const struct wr_entry *const *a = left, *const *b = right;
-    return compare_entries(*a, (*b)->node, (*b)->key, (*b)->slot);
+    return wr_entry_compare(*a, (*b)->node, (*b)->key, (*b)->slot);
 }
 
 /* The first scan of a run may meet a sealed epoch that keeps no index, and may not touch it: its
@@ -184,7 +175,7 @@ static weir_status start_sealed(struct scan *scan)
     size_t low = 0, high = state->sealed->entry_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (compare_entries(state->sorted[middle], scan->node, scan->key, scan->from) < 0) {
+        if (wr_entry_compare(state->sorted[middle], scan->node, scan->key, scan->from) < 0) {
             low = middle + 1;
         } else {
             high = middle;
