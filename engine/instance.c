@@ -217,6 +217,7 @@ weir_status wr_instance_unit(struct wr_instance *instance, bool *did_out, struct
     instance->epoch_late += instance->unit_late;
     wr_state_trim(&instance->state);
     if (instance->units++ == 0) {
+        instance->began_us = instance->env->monotonic_us(instance->env);
         WR_FAULT(&instance->env->fault, fill_first_unit, error);
     }
     return WEIR_OK;

@@ -133,6 +133,7 @@ struct wr_instance {
     size_t advance_at; /* node order at which a round of advancing stands, 0: between rounds */
     bool draining;
     bool time_moved; /* a watermark may move or a timer be due */
+    struct wr_map drained; /* hashes of the timers that fired since draining began */
     int64_t clock_ms; /* the wall clock, as timers see it */
     struct wr_slab slab; /* of pending timers */
 
@@ -189,6 +190,21 @@ void wr_instance_tick(struct wr_instance *instance);
 int64_t wr_instance_lag(struct wr_instance *instance);
 /* Wall-clock milliseconds until the next clock timer or idle partition, INT64_MAX: none. */
 int64_t wr_instance_next_ms(struct wr_instance *instance);
+
+/* ---- pace.c ---------------------------------------------------------------------------------- */
+
+/* The decide thread has no epoch. */
+bool wr_pace_is_free(const struct wr_instance *instance);
+/* After a unit: whether it is time to look at the clock. */
+bool wr_pace_look(const struct wr_instance *instance);
+/* The filling epoch, not empty, is old enough to be sealed now. */
+bool wr_pace_is_due(const struct wr_instance *instance);
+/* The filling epoch is to be sealed. idle: no records wait. */
+bool wr_pace_should_seal(const struct wr_instance *instance, bool idle);
+/* Until the filling epoch must be sealed; INT64_MAX: it is empty. */
+int64_t wr_pace_left_ms(const struct wr_instance *instance);
+/* Whether every input is read to its end, also after an undone epoch moved some of them back. */
+bool wr_pace_all_read(const struct wr_instance *instance);
 
 /* ---- time.c ---------------------------------------------------------------------------------- */
 

@@ -47,6 +47,7 @@ struct loop {
     bool quit;
     _Atomic bool stop; /* by a signal */
     int64_t stop_us;
+    int64_t forwarded_us; /* when the forward thread last began */
     struct wr_error error;
     wr_loop_show show;
     void *show_data;
@@ -82,22 +83,6 @@ static void waiting_for(struct loop *loop, enum wr_waiting what)
     atomic_store_explicit(&loop->instance->metrics.waiting_for, what, memory_order_relaxed);
 }
 
-static bool is_free(struct loop *loop)
-{
-    return atomic_load_explicit(&loop->instance->handed, memory_order_acquire) != WR_HANDED_SEALED;
-}
-
-static bool is_fixed(const struct wr_instance *instance)
-{
-    return instance->options->epoch_records > 0 || instance->options->epoch_ms > 0;
-}
-
-static int64_t epoch_us(const struct wr_instance *instance)
-{
-    int64_t ms = instance->options->epoch_ms;
-    return (ms > 0 ? ms : WR_EPOCH_MS_DEFAULT) * 1000;
-}
-
 /* Waits until something changes, at most this long. False: the run ends now. */
 static bool operator_wait(struct loop *loop, int64_t milliseconds)
 {
@@ -115,11 +100,11 @@ static bool operator_wait(struct loop *loop, int64_t milliseconds)
 static bool wait_decided(struct loop *loop, struct wr_error *error, weir_status *status_out)
 {
     struct wr_instance *instance = loop->instance;
-    if (!is_free(loop)) {
+    if (!wr_pace_is_free(loop->instance)) {
         waiting_for(loop, WR_WAITING_DECIDE);
         wr_reader_end(instance->reader);
         uv_mutex_lock(&loop->mutex);
-        while (!is_free(loop) && !loop->quit) {
+        while (!wr_pace_is_free(instance) && !loop->quit) {
             uv_cond_wait(&loop->for_operate, &loop->mutex);
         }
         uv_mutex_unlock(&loop->mutex);
@@ -129,7 +114,7 @@ static bool wait_decided(struct loop *loop, struct wr_error *error, weir_status 
     if (atomic_load(&instance->handed) == WR_HANDED_DECIDED) {
         *status_out = wr_instance_drop(instance, error);
     }
-    return *status_out == WEIR_OK && is_free(loop);
+    return *status_out == WEIR_OK && wr_pace_is_free(loop->instance);
 }
 
 static weir_status seal(struct loop *loop, struct wr_error *error)
@@ -176,35 +161,13 @@ static weir_status fill(struct loop *loop, bool *idle_out, struct wr_error *erro
         if (!did) {
             break;
         }
-        if (instance->units == 1) {
-            instance->began_us = now_us(loop);
-        }
-        if ((instance->units & 15) == 0) {
-            int64_t limit_us = is_fixed(instance) ? epoch_us(instance) : LINGER_US;
-            if (atomic_load_explicit(&loop->stop, memory_order_relaxed) ||
-                (is_free(loop) && now_us(loop) - instance->began_us >= limit_us)) {
-                return WEIR_OK;
-            }
+        if (wr_pace_look(instance) &&
+            (atomic_load_explicit(&loop->stop, memory_order_relaxed) || wr_pace_is_due(instance))) {
+            return WEIR_OK;
         }
     }
     *idle_out = !did;
     return WEIR_OK;
-}
-
-static bool should_seal(struct loop *loop, bool idle)
-{
-    struct wr_instance *instance = loop->instance;
-    if (!wr_instance_has_work(instance)) {
-        return false;
-    }
-    if (wr_instance_full(instance)) {
-        return true;
-    }
-    if (!is_free(loop)) {
-        return false;
-    }
-    int64_t age_us = now_us(loop) - instance->began_us;
-    return age_us >= epoch_us(instance) || (!is_fixed(instance) && (idle || age_us >= LINGER_US));
 }
 
 /* How long there is nothing to do, in milliseconds. */
@@ -215,21 +178,9 @@ static int64_t idle_ms(struct loop *loop)
     loop->empty_ms = (int)wait;
     int64_t next = wr_instance_next_ms(instance);
     wait = next < wait ? next : wait;
-    if (wr_instance_has_work(instance)) {
-        int64_t left = (epoch_us(instance) - (now_us(loop) - instance->began_us)) / 1000;
-        wait = left < wait ? left : wait;
-    }
+    int64_t left = wr_pace_left_ms(instance);
+    wait = left < wait ? left : wait;
     return wait > 0 ? wait : 1;
-}
-
-/* Whether every input is read to its end, also after an undone epoch moved some of them back. */
-static bool all_read(const struct wr_instance *instance)
-{
-    bool all = !wr_instance_queued(instance);
-    for (size_t i = 0; i < instance->part_count; i++) {
-        all = all && instance->parts[i].ended;
-    }
-    return all;
 }
 
 /* The end of time gets an epoch of its own: were the last records undone with it, they would come
@@ -261,12 +212,12 @@ static weir_status operate_round(struct loop *loop, bool *end_out, struct wr_err
     waiting_for(loop, WR_WAITING_OPERATORS);
     WR_TRY(fill(loop, &idle, error));
     wr_reader_end(instance->reader); /* a snapshot in the WAL keeps it from starting over */
-    bool ended = more == WR_SOURCE_ENDED && idle && all_read(instance);
+    bool ended = more == WR_SOURCE_ENDED && idle && wr_pace_all_read(instance);
     if (ended && instance->options->drain && !instance->draining) {
         return drain(loop, error);
     }
     *end_out = ended;
-    if (should_seal(loop, idle)) {
+    if (wr_pace_should_seal(instance, idle)) {
         loop->empty_ms = 0;
         return seal(loop, error);
     }
@@ -377,6 +328,12 @@ static void decide_thread(void *arg)
 
 /* ---- Forward thread -------------------------------------------------------------------------- */
 
+/* Forwarding begins at most each --forward-ms. */
+static int64_t forward_left_us(struct loop *loop)
+{
+    return loop->forwarded_us + loop->instance->options->forward_ms * 1000 - now_us(loop);
+}
+
 /* Waits for something decided. *last_out: nothing will be decided after this. False: the run ends
  * now. */
 static bool forward_wait(struct loop *loop, bool *last_out)
@@ -385,6 +342,11 @@ static bool forward_wait(struct loop *loop, bool *last_out)
     while (!loop->news && !loop->filled && !loop->quit) {
         uv_cond_wait(&loop->for_forward, &loop->mutex);
     }
+    int64_t left_us;
+    while (!loop->filled && !loop->quit && (left_us = forward_left_us(loop)) > 0) {
+        uv_cond_timedwait(&loop->for_forward, &loop->mutex, (uint64_t)left_us * 1000);
+    }
+    loop->forwarded_us = now_us(loop);
     loop->news = false;
     *last_out = loop->filled;
     bool goes = !loop->quit;

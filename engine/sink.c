@@ -29,6 +29,9 @@ static bool canonical(enum wr_column type, weir_bytes bytes, char text[NUMBER_TE
     }
     memcpy(copy, bytes.data, bytes.size);
     copy[bytes.size] = '\0';
+    if (strspn(copy, "+-.0123456789eE") != bytes.size) { /* no hexadecimal, no words */
+        return false;
+    }
     char *end;
     errno = 0;
     if (type == WR_COLUMN_INTEGER) {

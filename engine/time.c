@@ -8,6 +8,8 @@
  * partition holds nothing back; when all are idle, the highest counts. A node's own watermark never
  * falls.
  *
+ * Long because watermarks and the timers that they fire are one set of rules, read as one.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/instance.h"
 
@@ -182,6 +184,7 @@ void wr_time_fini(struct wr_instance *instance)
     for (size_t i = 0; instance->times && i < instance->job->node_count; i++) {
         wr_timers_fini(instance, instance->job->nodes[i]);
     }
+    wr_map_fini(&instance->drained);
     wr_slab_fini(&instance->slab);
 }
 
@@ -337,6 +340,37 @@ static weir_status due_timer(struct wr_instance *instance, struct wr_node *node,
     return WEIR_OK;
 }
 
+/* At the end of time a timer that fired would fire again at once, and for ever: what a node's own
+ * firings set again there, directly or by way of other timers, is dropped. */
+static bool fired_at_end(const struct wr_instance *instance, const struct wr_node *node,
+                         weir_bytes key, weir_bytes name)
+{
+    if (instance->drained.count == 0 || instance->origin.node != node) {
+        return false;
+    }
+    uint64_t hash = wr_hash(node->id, key, name);
+    size_t at = wr_map_first(&instance->drained, hash);
+    return wr_map_at(&instance->drained, hash, &at) != NULL;
+}
+
+/* Remembers that a timer fired at the end of time. */
+static weir_status note_fired(struct wr_instance *instance, const struct wr_node *node,
+                              const struct wr_pending *timer, struct wr_error *error)
+{
+    uint64_t hash = wr_hash(node->id, timer->key, timer->name);
+    size_t at = wr_map_first(&instance->drained, hash);
+    bool at_end = instance->draining ||
+                  (!timer->clock && instance->times[node->order].watermark_ms == INT64_MAX);
+    if (!at_end || wr_map_at(&instance->drained, hash, &at)) {
+        return WEIR_OK;
+    }
+    if (!wr_map_reserve(&instance->drained)) {
+        return wr_fail_memory(error);
+    }
+    wr_map_insert(&instance->drained, hash, instance); /* the hash says it all */
+    return WEIR_OK;
+}
+
 /* Copies the timer to where the call's memory is and takes it away: firing it cancels it. */
 static weir_status take_timer(struct wr_instance *instance, struct wr_node *node,
                               const struct wr_pending *due, struct wr_pending *timer_out,
@@ -347,6 +381,7 @@ static weir_status take_timer(struct wr_instance *instance, struct wr_node *node
         !wr_arena_copy(&instance->call, due->name, &timer_out->name)) {
         return wr_fail_memory(error);
     }
+    WR_TRY(note_fired(instance, node, timer_out, error));
     return wr_timers_set(instance, node, timer_out->key, timer_out->name, due->clock, INT64_MAX,
                          error);
 }
@@ -412,11 +447,7 @@ weir_status wr_time_next(struct wr_instance *instance, struct wr_node **node_out
 weir_status wr_time_wake(struct wr_instance *instance, struct wr_node *node, weir_bytes key,
                          weir_bytes name, bool clock, int64_t time_ms, struct wr_error *error)
 {
-    const struct wr_origin *origin = &instance->origin;
-    bool last = instance->draining ||
-                (!clock && instance->times[node->order].watermark_ms == INT64_MAX);
-    if (last && time_ms != INT64_MAX && origin->node == node && /* else it would fire for ever */
-        wr_bytes_equal(origin->key, key) && wr_bytes_equal(origin->name, name)) {
+    if (time_ms != INT64_MAX && fired_at_end(instance, node, key, name)) {
         atomic_fetch_add_explicit(&instance->metrics.timers_dropped, 1, memory_order_relaxed);
         return WEIR_OK;
     }

@@ -21,6 +21,9 @@ bool wr_epoch_value(struct wr_arena *arena, weir_bytes value, void *buffer, uint
     }
     if (!buffer || value.size > *capacity) {
         size_t rounded = value.size ? (value.size + 7) & ~(size_t)7 : 8;
+        if (buffer && rounded < 2 * (size_t)*capacity) {
+            rounded = 2 * (size_t)*capacity; /* it grows, and will again */
+        }
         buffer = wr_arena_alloc(arena, rounded);
         if (!buffer) {
             return false;
