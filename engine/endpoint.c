@@ -99,9 +99,10 @@ static const char *advice(const char *word, const char *const *candidates, char 
 static weir_status fail_no_scheme(const char *uri, bool is_source, struct wr_error *error)
 {
     if (strcmp(uri, "-") == 0) {
-        return is_source ? usage(error, "no source is named \"-\"; write lines of standard input "
-                                        "into a topic with `weir produce`, or read file:PATH")
-                         : usage(error, "no sink is named \"-\"; did you mean stdout:?");
+        return is_source
+                   ? usage(error, "no source is named \"-\": a pipe cannot be read again after "
+                                  "a crash; write its lines into a file, file:PATH")
+                   : usage(error, "no sink is named \"-\"; did you mean stdout:?");
     }
     if (!is_source && !strpbrk(uri, "./?")) {
         return usage(error,

@@ -5,8 +5,9 @@
  * Two epochs: one fills, one is sealed or decided. A unit is one record's dispatch or one timer's
  * firing.
  *
- *   wr_instance_open ─▶ { wr_instance_poll ─▶ wr_instance_unit* ─▶ wr_instance_seal ─▶ (decide
- * thread: wr_instance_decide) ─▶ wr_instance_drop }* ─▶ wr_instance_close
+ *   operator thread   open ─▶ ┌▶ poll ─▶ unit* ─▶ seal ─┐      ┌─▶ drop ─┐ ─▶ close
+ *                             └─────────────────────────│──────│─────────┘
+ *   decide thread                                       └▶ decide
  *
  * Thread: operator, but for wr_instance_decide (decide thread) and what the opener does before the
  * threads start.

@@ -120,10 +120,8 @@ static void say_start(struct wr_instance *instance)
     }
     for (size_t i = 0; i < instance->job->sink_count; i++) {
         const struct wr_sink *sink = &instance->sinks[i];
-        bool taken_back = sink->kind == WR_SINK_OUTBOX && instance->options->sync != WR_SYNC_FULL;
-        wr_log(instance->env, WR_LOG_NOTICE, "sink %s (%.600s): %s%s", sink->name, sink->uri,
-               guarantee_of(instance, sink),
-               taken_back ? "; a power cut may take back what was sent (--sync is not full)" : "");
+        wr_log(instance->env, WR_LOG_NOTICE, "sink %s (%.600s): %s", sink->name, sink->uri,
+               guarantee_of(instance, sink));
     }
 }
 

@@ -5,10 +5,8 @@
  * store and in the write sets of the two epochs, and are read in steps of WR_TIMERS_LOADED_MAX when
  * the heap runs empty, at first in a smaller one, since most nodes have few:
  *
- *   in memory (heap)          | horizon |   store, overlaid with sealed epoch, overlaid with
- * filling epoch
- *   ──────────────────────────┴─────────┴──────────────────────────────────────────────────────▶
- * time
+ *   in memory (heap)     | horizon | store, under the sealed epoch, under the filling epoch
+ *   ─────────────────────┴─────────┴──────────────────────────────────────────────────────▶ time
  *
  * Undoing an epoch empties the heaps; they are read again.
  *

@@ -186,7 +186,7 @@ WEIR_EXPORT weir_bytes weir_i64(weir_ctx *ctx, int64_t value);
 /* The number in 8 such bytes; false, and *out unchanged, when they are not 8 bytes. */
 WEIR_EXPORT bool weir_to_i64(weir_bytes bytes, int64_t *out);
 /* Memory for this call: aligned for any type up to 8 bytes, not zeroed. NULL when memory ran out:
- * the epoch is then undone, return at once. */
+ * the epoch is then undone and the run ends with 75; return at once. */
 WEIR_EXPORT void *weir_scratch(weir_ctx *ctx, size_t size);
 
 /* ---- Jobs ------------------------------------------------------------------------------------ */

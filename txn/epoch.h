@@ -1,29 +1,30 @@
 /* epoch.h: the write set of one epoch: everything its units did, in memory, until it is decided.
  *
- *            wr_epoch_begin          wr_epoch_seal           wr_delivery_decide wr_epoch_begin
- *   EMPTY ────────────────▶ FILLING ──────────────▶ SEALED ────────────────▶ DECIDED
- * ───────────────▶ │  ▲                                              (dropped by the operator └──┘
- * wr_epoch_undo                                 thread, between units)
+ *          wr_epoch_begin         wr_epoch_seal          wr_delivery_decide
+ *   EMPTY ───────────────▶ FILLING ─────────────▶ SEALED ─────────────────▶ DECIDED
+ *                           │  ▲                                               │
+ *             wr_epoch_undo └──┘◀──────────────────────────────────────────────┘
+ *                                 wr_epoch_begin, once the operator thread has dropped it
  *
  * Invariants (1, 2 and 10 are exactly-once's; delivery.c states each other mode's weaker form):
  *  1. Positions, watermarks, state, timers, tables, logs and rejects of an epoch become durable in
- * one SQLite transaction or not at all.
+ *     one SQLite transaction or not at all.
  *  2. Every reader's snapshot of the store is an exact cut: its outputs are those of the inputs
- * below its positions.
+ *     below its positions.
  *  3. A sealed epoch is immutable. An operator's lasting effects go through its context.
  *  4. A forwarder sends only what is decided, in log order, and moves its marker in the same
- * outside transaction or, where the outside has none, can cut it back to the marker.
+ *     outside transaction or, where the outside has none, can cut it back to the marker.
  *  5. The marker is read only after older producers are fenced and no earlier send is in doubt;
- * nothing is sent, and no output to that sink decided, before it was checked.
+ *     nothing is sent, and no output to that sink decided, before it was checked.
  *  6. A log is trimmed only below a marker that is known, or by retention that no forwarder of this
- * store needs.
+ *     store needs.
  *  7. One process per store (flock on a lock file beside it). A generation row, raised at each
- * open, is checked in each transaction.
+ *     open, is checked in each transaction.
  *  8. One read-write connection per store, and it alone checkpoints. Others are read-only with
  *     wal_autocheckpoint=0, and end each snapshot within a second.
  *  9. Everything that must be atomic is in one database file.
  * 10. Every input record is processed, rejected whole, or not yet read; each rejecting call leaves
- * one dead letter and no other effect.
+ *     one dead letter and no other effect.
  *
  * Thread: filled by the operator thread; read by the decide thread once sealed; dropped by the
  * operator thread.

@@ -47,8 +47,7 @@ static const struct wr_option options[] = {
 static const char help[] =
 "Appends each line of standard input to an embedded topic as a record. Makes the\n"
 "store and the topic when there are none. No job may run on the store meanwhile\n"
-"(75): keep topics that are filled by hand in a store of their own, and let jobs\n"
-"read them.\n"
+"(75): keep topics that are filled by hand in a store of their own.\n"
 "\n"
 "  -K, --key-delimiter DELIM  what stands before the first DELIM of a line is the\n"
 "                             key, what follows is the value; \\t, \\n, \\\\, \\xHH\n"

@@ -401,9 +401,8 @@ static weir_status open_file(struct file_source *file, struct wr_error *error)
         return wr_fail(
             error, WEIR_FATAL, WR_EXIT_NO_INPUT,
             "source %s: %s is no regular file, so it cannot be read again from a "
-            "position after a crash; put its lines into a topic with `weir produce STORE "
-            "TOPIC <%s`",
-            file->base.name, file->path, file->path);
+            "position after a crash; write its lines into a file and read that",
+            file->base.name, file->path);
     }
     file->inode = (uint64_t)found.st_ino;
     file->partition.end = (int64_t)found.st_size;

@@ -84,7 +84,7 @@ static const struct {
 } wrong_uris[] = {
     {"", true, "write file:PATH"},
     {"", false, "table:NAME"},
-    {"-", true, "weir produce"},
+    {"-", true, "into a file"},
     {"-", false, "stdout:"},
     {"in.txt", true, "did you mean file:in.txt?"},
     {"/x/a:b", true, "did you mean file:/x/a:b?"},

@@ -531,8 +531,8 @@ static void what_cannot_be_read_is_named(void **state)
         {"file:missing.txt", WR_EXIT_NO_INPUT, "missing.txt"},
         {"file:folder", WR_EXIT_NO_INPUT, "is a directory"},
         {"file:in.txt/x", WR_EXIT_NO_INPUT, "cannot open"},
-        {"file:fifo", WR_EXIT_NO_INPUT, "weir produce"},
-        {"file:/dev/null", WR_EXIT_NO_INPUT, "weir produce"},
+        {"file:fifo", WR_EXIT_NO_INPUT, "into a file"},
+        {"file:/dev/null", WR_EXIT_NO_INPUT, "into a file"},
         {"file:dangling", WR_EXIT_NO_INPUT, "cannot open"},
         {"file:secret", WR_EXIT_PERMISSION, "permissions"},
     };
