@@ -73,21 +73,25 @@ static void close_instance(weir_test *test)
 }
 
 /* Sinks can be read after a crash too. */
-static void remember_sinks(weir_test *test)
+static weir_status remember_sinks(weir_test *test)
 {
-    test->sink_count = test->job.sink_count;
-    test->sinks = wr_kit_alloc(test, (test->sink_count + 1) * sizeof *test->sinks);
-    for (size_t i = 0; i < test->sink_count; i++) {
+    struct wr_arena *arena = &test->arena;
+    size_t count = test->job.sink_count;
+    struct kit_sink *sinks = wr_arena_zalloc(arena, (count + 1) * sizeof *sinks);
+    for (size_t i = 0; sinks && i < count; i++) {
         const struct wr_sink *sink = &test->instance.sinks[i];
-        const char *names[3] = {sink->name, sink->topic_name, sink->table};
-        for (int j = 0; j < 3; j++) {
-            if (names[j]) {
-                names[j] = wr_kit_copy(test, wr_bytes(names[j], strlen(names[j]) + 1)).data;
-            }
+        sinks[i] = (struct kit_sink){.name = wr_arena_string(arena, sink->name),
+                                     .partitions = sink->partitions,
+                                     .outbox = sink->kind == WR_SINK_OUTBOX};
+        sinks[i].topic = sink->topic_name ? wr_arena_string(arena, sink->topic_name) : "";
+        sinks[i].table = sink->table ? wr_arena_string(arena, sink->table) : "";
+        if (!sinks[i].name || !sinks[i].topic || !sinks[i].table) {
+            return wr_fail_memory(&test->error);
         }
-        test->sinks[i] = (struct kit_sink){names[0], names[1], names[2], sink->partitions,
-                                           sink->kind == WR_SINK_OUTBOX};
     }
+    test->sinks = sinks;
+    test->sink_count = sinks ? count : 0;
+    return sinks ? WEIR_OK : wr_fail_memory(&test->error);
 }
 
 static weir_status open_instance(weir_test *test)
@@ -105,8 +109,7 @@ static weir_status open_instance(weir_test *test)
     test->instance.kit = test;
     test->instance_open = true;
     WR_TRY(wr_instance_open(&test->env, &test->job, &test->run, &test->instance, &test->error));
-    remember_sinks(test);
-    return WEIR_OK;
+    return remember_sinks(test);
 }
 
 static void apply_settings(weir_test *test)

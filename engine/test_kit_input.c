@@ -10,6 +10,7 @@
 
 #include "txn/base/assert.h"
 
+/* NULL: out of memory. */
 static struct kit_input *input_of(weir_test *test, const char *name)
 {
     for (struct kit_input *input = test->inputs; input; input = input->next) {
@@ -17,10 +18,15 @@ static struct kit_input *input_of(weir_test *test, const char *name)
             return input;
         }
     }
-    struct kit_input *input = wr_kit_alloc(test, sizeof *input);
+    size_t partitions = (size_t)test->options.partitions;
+    struct kit_input *input = wr_arena_zalloc(&test->arena, sizeof *input);
+    if (input) {
+        input->partitions = wr_arena_zalloc(&test->arena, partitions * sizeof *input->partitions);
+    }
+    if (!input || !input->partitions) {
+        return NULL;
+    }
     snprintf(input->name, sizeof input->name, "%s", name);
-    input->partitions =
-        wr_kit_alloc(test, (size_t)test->options.partitions * sizeof *input->partitions);
     input->next = test->inputs;
     test->inputs = input;
     return input;
@@ -96,7 +102,8 @@ weir_status wr_kit_open_source(struct wr_instance *instance, struct wr_node *nod
     struct wr_source_partition *partitions =
         wr_arena_zalloc(&instance->arena, count * sizeof *partitions);
     char *names = wr_arena_zalloc(&instance->arena, count * 12);
-    if (!source || !partitions || !names) {
+    struct kit_input *input = input_of(test, node->name);
+    if (!source || !partitions || !names || !input) {
         return wr_fail_memory(error);
     }
     source->base = (struct wr_source){.ops = &kit_ops,
@@ -104,7 +111,7 @@ weir_status wr_kit_open_source(struct wr_instance *instance, struct wr_node *nod
                                       .name = node->name,
                                       .partitions = partitions,
                                       .partition_count = count};
-    source->input = input_of(test, node->name);
+    source->input = input;
     for (size_t i = 0; i < count; i++) {
         snprintf(names + i * 12, 12, "%d", (int)i);
         partitions[i] = (struct wr_source_partition){
@@ -119,7 +126,11 @@ weir_status wr_kit_open_source(struct wr_instance *instance, struct wr_node *nod
 void weir_test_push(weir_test *test, const char *source, int partition, const weir_record *record)
 {
     wr_assert_that(partition, <, test->options.partitions);
-    struct pushed *pushed = &input_of(test, source)->partitions[partition];
+    struct kit_input *input = input_of(test, source);
+    if (!input) {
+        wr_kit_no_memory();
+    }
+    struct pushed *pushed = &input->partitions[partition];
     if (pushed->count == pushed->capacity) {
         size_t capacity = pushed->capacity ? pushed->capacity * 2 : 64;
         weir_record *records = realloc(pushed->records, capacity * sizeof *records);
