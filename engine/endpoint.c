@@ -14,6 +14,7 @@
 
 #include "txn/base/assert.h"
 #include "txn/base/error.h"
+#include "txn/store.h"
 
 enum form { FORM_NUMBER, FORM_SIZE, FORM_BOOL, FORM_TYPE };
 
@@ -201,20 +202,6 @@ static bool is_identifier(const char *name)
     return true;
 }
 
-/* SQLite compares names of tables without regard to case. */
-static bool is_own_table(const char *name)
-{
-    static const char *const own[] = {"meta",   "epoch",  "position", "node",      "watermark",
-                                      "state",  "timer",  "topic",    "partition", "log",
-                                      "marker", "reject", "sink"};
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-        if (strcasecmp(name, own[i]) == 0) {
-            return true;
-        }
-    }
-    return strncasecmp(name, "sqlite_", 7) == 0;
-}
-
 static weir_status check_kind(const char *uri, const char *kind, struct wr_error *error)
 {
     const char *known[SHAPES + 1];
@@ -264,7 +251,7 @@ static weir_status check_path(const struct shape *shape, const char *uri, const 
                          "digits and _, not a digit first",
                          URI_SHOWN, uri, path, WR_NAME_BYTES_MAX);
         }
-        if (is_own_table(path)) {
+        if (wr_store_name_reserved(path)) {
             return usage(error, "sink \"%.*s\": table %s is weir's own; choose another name",
                          URI_SHOWN, uri, path);
         }

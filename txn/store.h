@@ -117,6 +117,9 @@ weir_status wr_store_upgrade(struct wr_store *store, uint32_t node, unsigned ver
 /* Deletes a topic (not an outbox) and all its records. 64 when there is none of this name. */
 weir_status wr_store_drop_topic(struct wr_store *store, const char *name, struct wr_error *error);
 
+/* Whether a table, index or view has this name by weir's own doing; SQLite ignores case. */
+bool wr_store_name_reserved(const char *name);
+
 /* ---- Deciding -------------------------------------------------------------------------------- */
 
 /* Makes a sealed epoch durable, and moves markers (trimming each outbox below its marker), in one

@@ -33,8 +33,6 @@ void wr_store_vfs_close(struct wr_store_vfs *vfs); /* NULL is ignored */
 
 /* Makes all tables of an empty database, in the transaction that is open. */
 weir_status wr_store_schema_create(struct wr_sql *sql, struct wr_error *error);
-/* Whether a table, index or view has this name by weir's own doing; SQLite ignores case. */
-bool wr_store_name_reserved(const char *name);
 
 enum wr_store_kind { WR_STORE_EMPTY, WR_STORE_OURS };
 /* What the database is. 65: not weir's; 78: a newer format. Reads only. */
