@@ -241,7 +241,7 @@ static bool read_topic(sqlite3_stmt *statement, struct wr_arena *arena, struct w
     topic->partitions = sqlite3_column_int(statement, 3);
     topic->retain_ms = sqlite3_column_int64(statement, 4);
     topic->retain_bytes = sqlite3_column_int64(statement, 5);
-    return wr_sql_column_string(statement, 1, arena, &topic->name) && topic->name;
+    return wr_sql_column_string(statement, 1, arena, &topic->name);
 }
 
 static weir_status topics_statement(struct wr_reader *reader, const char *name, bool outbox,
@@ -288,6 +288,10 @@ weir_status wr_reader_topics(struct wr_reader *reader, const char *name, bool ou
         if (!topics || !read_topic(statement, arena, &topics[count])) {
             sqlite3_reset(statement);
             return wr_fail_memory(error);
+        }
+        if (!topics[count].name) {
+            sqlite3_reset(statement);
+            return wr_sql_broken(&reader->sql, error, "a row of table topic has no name");
         }
         count++;
     }

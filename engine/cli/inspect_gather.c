@@ -181,9 +181,13 @@ static weir_status gather_store(struct gather *gather)
     gather->sync = !sync || strcmp(sync, "full") == 0 ? WR_SYNC_FULL
                    : strcmp(sync, "normal") == 0      ? WR_SYNC_NORMAL
                                                       : WR_SYNC_OFF;
-    WR_TRY(read_rows(gather,
-                     "SELECT number, time_ms, records FROM epoch ORDER BY number DESC LIMIT 1",
-                     "iii", &rows));
+    status = read_rows(gather,
+                       "SELECT number, time_ms, records FROM epoch ORDER BY number DESC LIMIT 1",
+                       "iii", &rows);
+    if (status != WEIR_OK) {
+        json_decref(rows);
+        return status;
+    }
     json_t *epoch = json_array_size(rows) ? json_incref(json_array_get(rows, 0)) : json_null();
     json_decref(rows);
     return set(gather, found, "epoch", epoch);
