@@ -62,6 +62,24 @@ class FaultPoints(unittest.TestCase):
             check(everything.expected, Results().read(job), f"{options}: {job}")
             job.remove()
 
+    # What retention leaves, in whole batches, is the end of what a run without it has.
+    def test_retention(self):
+        plain = Job("copy", "-i", KEYED, *SMALL_EPOCHS)
+        plain.run()
+        whole = Results().read(plain).parts["topic out/0"]
+        plain.remove()
+        faults = ("decide_after_logs:9", "trim_before:2", "trim_after:3", "decide_after_end:10")
+        for fault in faults:
+            job = Job("copy", "-i", KEYED, "-o", "out=log:out?retain_bytes=12k", *SMALL_EPOCHS)
+            self.assertFalse(job.run(fault))
+            job.verify()
+            job.run()
+            kept = Results().read(job).parts["topic out/0"]
+            self.assertEqual(kept, whole[-len(kept):], fault)
+            self.assertTrue(100 <= len(kept) <= 400, f"{fault}: {len(kept)} of {len(whole)}")
+            job.verify()
+            job.remove()
+
 
 add_tests(FaultPoints, CONFIGURATIONS)
 
