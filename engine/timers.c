@@ -309,6 +309,10 @@ weir_status wr_timers_first(struct wr_instance *instance, struct wr_node *node, 
 {
     struct wr_node_time *time = &instance->times[node->order];
     struct wr_timer_heap *heap = heap_of(time, clock);
+    if (heap->count > 0 || heap->all) {
+        *first_out = heap->count ? heap->items[0] : NULL;
+        return WEIR_OK;
+    }
     struct wr_arena arena;
     wr_arena_init(&arena, 0);
     weir_status status = WEIR_OK;
