@@ -35,6 +35,7 @@ CONFIGURATIONS = [
     ("crash_all", ["-i", SLOW, "--epoch-records", 1000, "--sync", "normal", "--drain"], False),
     ("crash_all", ["-i", SLOW + "&partitions=4", "-D", "partitions=several", "-D", "late=100",
                    "--epoch-ms", 5, "--cache", 0, "--drain"], True),
+    ("survive_units", ["-i", SLOW, "-D", "do=clock", "-D", "n=40", "--drain"], True),
     ("count", ["-i", FAST, "-o", "out=table:out"], False),
     ("copy", ["-i", FAST, "-o", "out=file:out.txt", "--sync", "normal"], False),
 ]

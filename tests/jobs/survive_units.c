@@ -6,6 +6,7 @@
  *   put      a value of N bytes in state
  *   slots    N slots of 1 KiB
  *   timers   N timers, all due at the same time, which each record's key keeps; each firing counts
+ *   clock    a timer on the clock for each record, up to N ms away; its firing gives a record out
  *   abort, fatal, misuse    the 100th record fails in this way
  *   retry    the same, but N times only
  *
@@ -49,6 +50,17 @@ static void count_timer(weir_ctx *ctx)
     weir_emit(ctx, &out);
 }
 
+/* A record that is the same whenever the timer fires. */
+static void emit_timer(weir_ctx *ctx)
+{
+    int64_t offset = 0;
+    char text[24];
+    weir_to_i64(weir_timer(ctx), &offset);
+    snprintf(text, sizeof text, "%" PRId64, offset);
+    weir_record out = {.key = weir_key(ctx), .value = weir_text(text)};
+    weir_emit(ctx, &out);
+}
+
 static void fail(weir_ctx *ctx, struct units *units)
 {
     if (strcmp(units->what, "abort") == 0) {
@@ -68,8 +80,12 @@ static void run(weir_ctx *ctx, const weir_record *in, void *arg)
     struct units *units = arg;
     int64_t offset = 0;
     weir_origin(ctx, NULL, NULL, &offset);
-    if (!in) {
+    if (!in && strcmp(units->what, "clock") == 0) {
+        emit_timer(ctx);
+    } else if (!in) {
         count_timer(ctx);
+    } else if (strcmp(units->what, "clock") == 0) {
+        weir_wake_clock(ctx, weir_i64(ctx, offset), offset % (int64_t)(units->n + 1));
     } else if (strcmp(units->what, "emit") == 0) {
         emit(ctx, units->n, units);
     } else if (strcmp(units->what, "flood") == 0) {
