@@ -274,6 +274,12 @@ void weir_emit_to(weir_ctx *ctx, unsigned side, const weir_record *out)
         misuse(ctx, out ? "weir_emit_to: there are sides 0 to 15" : "weir_emit without a record");
         return;
     }
+    for (size_t i = 0; i < out->header_count; i++) {
+        if (!out->headers || !out->headers[i].name) {
+            misuse(ctx, "weir_emit of a record with a header that is NULL or has no name");
+            return;
+        }
+    }
     deliver(ctx->instance, ctx->node->out[side], out);
 }
 
@@ -406,8 +412,9 @@ void weir_fail(weir_ctx *ctx, weir_status status, const char *format, ...)
         misuse(ctx, "weir_fail with WEIR_OK");
         return;
     }
-    (void)wr_fail(&ctx->instance->failure, status, WR_EXIT_DATA, "node `%s`: %s", ctx->node->name,
-                  text);
+    (void)wr_fail(&ctx->instance->failure, status,
+                  status == WEIR_MISUSE ? WR_EXIT_BUG : WR_EXIT_DATA, "node `%s`: %s",
+                  ctx->node->name, text);
 }
 
 /* ---- Helpers --------------------------------------------------------------------------------- */

@@ -3,6 +3,8 @@
  * sources to their positions, load watermarks, check what is outside, start. There is no
  * clean-shutdown flag.
  *
+ * Long because opening is one sequence, and each step is small.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/instance.h"
 
@@ -10,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "txn/base/assert.h"
 
@@ -244,6 +247,40 @@ static weir_status define(struct wr_instance *instance, struct wr_error *error)
     return WEIR_OK;
 }
 
+/* A file sink may be neither the store nor an input: writing would damage what is read. */
+static weir_status check_not_own(struct wr_instance *instance, const struct wr_node *node,
+                                 const char *path, const char *suffix, struct wr_error *error)
+{
+    char other[WR_URI_BYTES_MAX + 8];
+    struct stat sink, own;
+    snprintf(other, sizeof other, "%s%s", path, suffix);
+    if (stat(node->endpoint.path, &sink) != 0 || stat(other, &own) != 0 ||
+        sink.st_dev != own.st_dev || sink.st_ino != own.st_ino) {
+        return WEIR_OK;
+    }
+    return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                   "sink %s: %.1000s is this run's own %s; name another file with -o %s=file:PATH",
+                   node->name, node->endpoint.path,
+                   path == wr_store_info(instance->store)->path ? "store" : "input", node->name);
+}
+
+static weir_status check_all_own(struct wr_instance *instance, const struct wr_node *node,
+                                 struct wr_error *error)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    const char *store = wr_store_info(instance->store)->path;
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        WR_TRY(check_not_own(instance, node, store, suffixes[i], error));
+    }
+    for (size_t i = 0; i < instance->part_count; i++) {
+        const struct wr_part *part = &instance->parts[i];
+        if (part->node->endpoint.scheme == WR_SCHEME_FILE && part->at->part[0] == '/') {
+            WR_TRY(check_not_own(instance, node, part->at->part, "", error));
+        }
+    }
+    return WEIR_OK;
+}
+
 static weir_status open_outlet(struct wr_instance *instance, const struct wr_node *node,
                                struct wr_outlet **outlet_out, struct wr_error *error)
 {
@@ -251,6 +288,7 @@ static weir_status open_outlet(struct wr_instance *instance, const struct wr_nod
         return wr_outlet_stdout_open(instance->env, node->name, outlet_out, error);
     }
     wr_assert_that(node->endpoint.scheme, ==, WR_SCHEME_FILE);
+    WR_TRY(check_all_own(instance, node, error));
     const char *append = wr_endpoint_parameter(&node->endpoint, "append");
     return wr_outlet_file_open(instance->env, node->name, node->endpoint.path,
                                append && strcmp(append, "true") == 0, instance->options->sync,

@@ -145,8 +145,8 @@ static void say_end(struct wr_instance *instance, const struct wr_loop_result *r
     int64_t dropped = load(&instance->metrics.timers_dropped);
     if (dropped > 0) {
         wr_log(instance->env, WR_LOG_NOTICE,
-               "%" PRId64 " timers were set again by their own firing at the end of time; dropped",
-               dropped);
+               "dropped at the end of time: %" PRId64 " timer%s that firings had set again",
+               dropped, dropped == 1 ? "" : "s");
     }
     int64_t rejects = load(&instance->metrics.rejects);
     if (rejects > 0) {

@@ -329,8 +329,8 @@ bool weir_test_crash_at(weir_test *test, const char *fault_point, int count)
 
 const char *weir_test_fault(int number)
 {
-    return number > 0 && number < WR_FAULT_COUNT ? wr_fault_name((enum wr_fault_point)number)
-                                                 : NULL;
+    bool known = number >= 0 && number + 1 < WR_FAULT_COUNT;
+    return known ? wr_fault_name((enum wr_fault_point)(number + 1)) : NULL;
 }
 
 bool weir_test_crashed(const weir_test *test)

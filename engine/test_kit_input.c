@@ -123,9 +123,28 @@ weir_status wr_kit_open_source(struct wr_instance *instance, struct wr_node *nod
 
 /* ---- Pushing --------------------------------------------------------------------------------- */
 
+/* A mistake of the test is reported as the job's are. */
+static bool check_push(weir_test *test, const char *source, int partition)
+{
+    bool known = !test->job_open || !test->job.nodes;
+    for (size_t i = 0; !known && i < test->job.node_count; i++) {
+        const struct wr_node *node = test->job.nodes[i];
+        known = node->kind == WR_NODE_SOURCE && strcmp(node->name, source) == 0;
+    }
+    if (!known || partition < 0 || partition >= test->options.partitions) {
+        (void)wr_fail(&test->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                      "weir_test_push: source `%.64s` has no partition %d in this test", source,
+                      partition);
+        return false;
+    }
+    return true;
+}
+
 void weir_test_push(weir_test *test, const char *source, int partition, const weir_record *record)
 {
-    wr_assert_that(partition, <, test->options.partitions);
+    if (!check_push(test, source, partition)) {
+        return;
+    }
     struct kit_input *input = input_of(test, source);
     if (!input) {
         wr_kit_no_memory();

@@ -56,15 +56,16 @@ static weir_bytes keep(weir_test *test, weir_bytes bytes)
     return copy;
 }
 
-static const struct kit_sink *sink_of(const weir_test *test, const char *name)
+/* NULL, and the mistake reported, when the job has no such sink. */
+static const struct kit_sink *sink_of(weir_test *test, const char *name)
 {
     for (size_t i = 0; i < test->sink_count; i++) {
         if (strcmp(test->sinks[i].name, name) == 0) {
             return &test->sinks[i];
         }
     }
-    fprintf(stderr, "weir_test: the job has no sink `%s`\n", name);
-    abort();
+    (void)wr_fail(&test->error, WEIR_MISUSE, WR_EXIT_USAGE, "the job has no sink `%.64s`", name);
+    return NULL;
 }
 
 /* Walks the records of a topic; stops at `index`. How many there were before it stopped. */
@@ -110,24 +111,32 @@ size_t weir_test_count(weir_test *test, const char *sink)
 {
     weir_record record;
     bool found;
-    return walk_topic(test, sink_of(test, sink), SIZE_MAX, &record, &found);
+    const struct kit_sink *at = sink_of(test, sink);
+    return at ? walk_topic(test, at, SIZE_MAX, &record, &found) : 0;
 }
 
 const weir_record *weir_test_record(weir_test *test, const char *sink, size_t index)
 {
     weir_record *record = wr_kit_alloc(test, sizeof *record);
     bool found;
-    walk_topic(test, sink_of(test, sink), index, record, &found);
+    const struct kit_sink *at = sink_of(test, sink);
+    if (!at) {
+        return NULL;
+    }
+    walk_topic(test, at, index, record, &found);
     return found ? record : NULL;
 }
 
 weir_bytes weir_test_row(weir_test *test, const char *sink, weir_bytes key)
 {
+    const struct kit_sink *at = sink_of(test, sink);
+    if (!at || !at->table) {
+        return (weir_bytes){NULL, 0};
+    }
     struct look look;
     char text[WR_NAME_BYTES_MAX + 100];
     snprintf(text, sizeof text,
-             "SELECT CAST(value AS TEXT) FROM \"%s\" WHERE CAST(key AS BLOB) = ?1",
-             sink_of(test, sink)->table);
+             "SELECT CAST(value AS TEXT) FROM \"%s\" WHERE CAST(key AS BLOB) = ?1", at->table);
     look_open(&look, test, text);
     wr_rows_bind_bytes(look.rows, 1, key);
     weir_bytes value = {NULL, 0};

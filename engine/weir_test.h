@@ -63,7 +63,8 @@ WEIR_EXPORT weir_status weir_test_clock(weir_test *test, int64_t milliseconds);
 WEIR_EXPORT weir_status weir_test_drain(weir_test *test);
 
 /* The count-th passing of this fault point from now on crashes the instance. False: no such point.
- * Names are in docs/TESTING.md; weir_test_fault lists them (NULL after the last). */
+ * Names are in docs/TESTING.md; weir_test_fault lists them, from 0 (NULL after the
+ * last). */
 WEIR_EXPORT bool weir_test_crash_at(weir_test *test, const char *fault_point, int count);
 WEIR_EXPORT const char *weir_test_fault(int number);
 WEIR_EXPORT bool weir_test_crashed(const weir_test *test);

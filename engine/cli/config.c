@@ -139,7 +139,7 @@ static weir_status read_line(struct config *config, char *line, wr_option_fn eac
     if (strncmp(line, "--", 2) == 0) {
         return fail_line(config, "option %s; leave the dashes out in a file", line);
     }
-    if (strcmp(line, "config") == 0 || strcmp(line, "help") == 0) {
+    if (strcmp(line, "config") == 0 || strcmp(line, "help") == 0 || strcmp(line, "version") == 0) {
         return fail_line(config, "%s stands on the command line only", line);
     }
     const struct wr_option *option =

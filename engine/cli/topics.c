@@ -110,7 +110,9 @@ static weir_status show(struct wr_reader *reader, struct wr_arena *arena, struct
                "RECORDS", "BYTES", "RETENTION");
     }
     for (size_t i = 0; i < count; i++) {
-        WR_TRY(show_topic(reader, &topics[i], error));
+        if (!topics[i].outbox) { /* those are a sink's, `weir inspect` shows them */
+            WR_TRY(show_topic(reader, &topics[i], error));
+        }
     }
     return WEIR_OK;
 }

@@ -142,11 +142,11 @@ static weir_status run_event(weir_test *test, const struct event *event, bool ag
 
 static void arm(weir_test *test, uint64_t *chance)
 {
-    int points = 1;
+    int points = 0;
     while (weir_test_fault(points)) {
         points++;
     }
-    int point = 1 + (int)program_below(chance, (unsigned)points - 1);
+    int point = (int)program_below(chance, (unsigned)points);
     weir_test_crash_at(test, weir_test_fault(point), 1 + (int)program_below(chance, 5));
 }
 
