@@ -12,9 +12,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "txn/store_inner.h"
+
+/* A process that was killed holds its lock until the kernel has taken it apart: whoever starts the next one
+ * at once need not see that. */
+enum { LOCK_TRIES = 10, LOCK_WAIT_MS = 20 };
 
 enum { DATABASE_BYTES_MIN = 512 /* SQLite's smallest page */ };
 
@@ -101,7 +106,12 @@ weir_status wr_store_lock(const char *store_path, int *file_out, struct wr_error
         return wr_fail_errno(error, "cannot open the store %s: its lock file %s cannot be made",
                              store_path, path);
     }
-    if (flock(*file_out, LOCK_EX | LOCK_NB) != 0) {
+    int code = flock(*file_out, LOCK_EX | LOCK_NB);
+    for (int i = 0; code != 0 && errno == EWOULDBLOCK && i < LOCK_TRIES; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT_MS * 1000000}, NULL);
+        code = flock(*file_out, LOCK_EX | LOCK_NB);
+    }
+    if (code != 0) {
         if (errno != EWOULDBLOCK) {
             return wr_fail_errno(error, "cannot lock %s", path);
         }
