@@ -17,8 +17,8 @@
 
 #include "txn/store_inner.h"
 
-/* A process that was killed holds its lock until the kernel has taken it apart: whoever starts the next one
- * at once need not see that. */
+/* A process that was killed holds its lock until the kernel has taken it apart: whoever starts the
+ * next one at once need not see that. */
 enum { LOCK_TRIES = 10, LOCK_WAIT_MS = 20 };
 
 enum { DATABASE_BYTES_MIN = 512 /* SQLite's smallest page */ };
