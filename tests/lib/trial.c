@@ -17,7 +17,7 @@
 #include "tests/lib/look.h"
 #include "txn/verify.h"
 
-enum { RECORDS = 30, LARGE_BYTES = 300 * 1024, CLOCK_MS = 50, END_MS = 100000 };
+enum { RECORDS = 30, LARGE_BYTES = 400 * 1024, CLOCK_MS = 50, END_MS = 100000 };
 
 static const char file_name[] = "trial.txt";
 
@@ -38,6 +38,7 @@ struct trial {
     enum step step;
     bool begun; /* the step at hand was begun before */
     bool opened; /* in this step */
+    int64_t found; /* the last epoch, as the store had it when it was opened */
     void (*quiet)(bool quiet);
 };
 
@@ -161,13 +162,33 @@ static weir_status push_and_run(struct trial *trial, const char *source, int fro
     return weir_test_run(trial->test);
 }
 
+/* The last epoch of which it was told so. */
+static int64_t decided(const struct trial *trial)
+{
+    return trial->found + atomic_load(&trial->test->instance.metrics.epochs);
+}
+
+/* What it was told is decided must be there when it is opened again. */
+static weir_status open_again(struct trial *trial, void (*how)(weir_job *))
+{
+    struct wr_instance *instance = &trial->test->instance;
+    trial->found = decided(trial);
+    weir_status status = weir_test_restart(trial->test, how);
+    atomic_store(&instance->metrics.epochs, 0);
+    if (status == WEIR_OK) {
+        assert_true(wr_store_info(instance->store)->epoch >= trial->found);
+        trial->found = wr_store_info(instance->store)->epoch;
+    }
+    return status;
+}
+
 static weir_status open_with(struct trial *trial, void (*how)(weir_job *))
 {
     if (trial->opened) {
         return weir_test_run(trial->test);
     }
     trial->opened = true;
-    WR_TRY(weir_test_restart(trial->test, how));
+    WR_TRY(open_again(trial, how));
     return weir_test_run(trial->test);
 }
 
@@ -224,15 +245,18 @@ const struct wr_error *trial_error(const struct trial *trial)
     return &trial->test->error;
 }
 
-weir_test *trial_test(struct trial *trial)
+void trial_power_off(struct trial *trial)
 {
-    return trial->test;
+    char path[200];
+    weir_test_crash(trial->test);
+    snprintf(path, sizeof path, "%s-shm", weir_test_store(trial->test));
+    unlink(path);
 }
 
 weir_status trial_recover(struct trial *trial)
 {
     weir_test_crash(trial->test);
-    return weir_test_restart(trial->test, NULL);
+    return open_again(trial, NULL);
 }
 
 struct trial *trial_new(enum trial_size size)

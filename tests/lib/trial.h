@@ -1,7 +1,7 @@
 /* trial.h: a small job that uses everything (state, scans, timers of both kinds, watermarks, a log,
  * a table, a file, dead letters, an upgrade of its state) over a fixed input, in steps. Whatever
  * breaks it off at whatever place, it is taken up again at the step at hand, and must leave in the
- * end what it leaves undisturbed.
+ * end what it leaves undisturbed. An epoch that was decided must be there when it is opened again.
  *
  *     struct trial *trial = trial_new(TRIAL_SMALL);
  *     arm what fails;
@@ -41,7 +41,8 @@ int trial_step(const struct trial *trial);
 const struct wr_error *trial_error(const struct trial *trial);
 /* Drops the instance as a kill would, and opens it again. */
 weir_status trial_recover(struct trial *trial);
-weir_test *trial_test(struct trial *trial);
+/* The process is gone: also the WAL's index, which no disk has. */
+void trial_power_off(struct trial *trial);
 
 /* Everything it left, in the store and in the file; free it. */
 char *trial_left(struct trial *trial);
