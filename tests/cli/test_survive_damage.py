@@ -20,10 +20,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 from cli_kit import AGAIN, CONFIG, DATA, IO, SECONDS_MAX, WEIR, CliTest
 from crash_results import Results, check
-from crash_runs import LONG, Failure, Job
+from crash_runs import LONG, SANITIZED, Failure, Job
 
 SEED = int(os.environ.get("WEIR_SEED", random.SystemRandom().randrange(1 << 32)))
-TRIES = 400 if LONG else 40
+TRIES = 400 if LONG else 20 if SANITIZED else 40
 FIRST, ALL = (["-i", f"in=gen:keyed?records={records}&keys=20&size=60", "--epoch-records", 30]
               for records in (300, 400))
 
