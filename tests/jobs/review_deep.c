@@ -19,7 +19,7 @@ WEIR_JOB(job)
 {
     weir_stream *at = weir_from(job, "in", "file:in.txt");
     for (int i = 0; i < 1022; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "pass-%d", i);
         at = weir_through(at, name, pass, NULL);
     }
