@@ -134,7 +134,6 @@ struct wr_instance {
     size_t advance_at; /* node order at which a round of advancing stands, 0: between rounds */
     bool draining;
     bool time_moved; /* a watermark may move or a timer be due */
-    struct wr_map drained; /* hashes of the timers that fired since draining began */
     int64_t clock_ms; /* the wall clock, as timers see it */
     struct wr_slab slab; /* of pending timers */
 

@@ -184,7 +184,6 @@ void wr_time_fini(struct wr_instance *instance)
     for (size_t i = 0; instance->times && i < instance->job->node_count; i++) {
         wr_timers_fini(instance, instance->job->nodes[i]);
     }
-    wr_map_fini(&instance->drained);
     wr_slab_fini(&instance->slab);
 }
 
@@ -340,37 +339,6 @@ static weir_status due_timer(struct wr_instance *instance, struct wr_node *node,
     return WEIR_OK;
 }
 
-/* At the end of time a timer that fired would fire again at once, and for ever: what a node's own
- * firings set again there, directly or by way of other timers, is dropped. */
-static bool fired_at_end(const struct wr_instance *instance, const struct wr_node *node,
-                         weir_bytes key, weir_bytes name)
-{
-    if (instance->drained.count == 0 || instance->origin.node != node) {
-        return false;
-    }
-    uint64_t hash = wr_hash(node->id, key, name);
-    size_t at = wr_map_first(&instance->drained, hash);
-    return wr_map_at(&instance->drained, hash, &at) != NULL;
-}
-
-/* Remembers that a timer fired at the end of time. */
-static weir_status note_fired(struct wr_instance *instance, const struct wr_node *node,
-                              const struct wr_pending *timer, struct wr_error *error)
-{
-    uint64_t hash = wr_hash(node->id, timer->key, timer->name);
-    size_t at = wr_map_first(&instance->drained, hash);
-    bool at_end = instance->draining ||
-                  (!timer->clock && instance->times[node->order].watermark_ms == INT64_MAX);
-    if (!at_end || wr_map_at(&instance->drained, hash, &at)) {
-        return WEIR_OK;
-    }
-    if (!wr_map_reserve(&instance->drained)) {
-        return wr_fail_memory(error);
-    }
-    wr_map_insert(&instance->drained, hash, instance); /* the hash says it all */
-    return WEIR_OK;
-}
-
 /* Copies the timer to where the call's memory is and takes it away: firing it cancels it. */
 static weir_status take_timer(struct wr_instance *instance, struct wr_node *node,
                               const struct wr_pending *due, struct wr_pending *timer_out,
@@ -381,7 +349,6 @@ static weir_status take_timer(struct wr_instance *instance, struct wr_node *node
         !wr_arena_copy(&instance->call, due->name, &timer_out->name)) {
         return wr_fail_memory(error);
     }
-    WR_TRY(note_fired(instance, node, timer_out, error));
     return wr_timers_set(instance, node, timer_out->key, timer_out->name, due->clock, INT64_MAX,
                          error);
 }
@@ -444,10 +411,15 @@ weir_status wr_time_next(struct wr_instance *instance, struct wr_node **node_out
     return due ? take_timer(instance, *node_out, due, timer_out, error) : WEIR_OK;
 }
 
+/* At the end of time a timer that a firing sets would fire at once, set itself again, or another
+ * that sets it, and so for ever: what a node's own firings set there is dropped. Which of them fired
+ * before is not asked, since after a crash nobody would know. */
 weir_status wr_time_wake(struct wr_instance *instance, struct wr_node *node, weir_bytes key,
                          weir_bytes name, bool clock, int64_t time_ms, struct wr_error *error)
 {
-    if (time_ms != INT64_MAX && fired_at_end(instance, node, key, name)) {
+    bool at_end =
+        instance->draining || (!clock && instance->times[node->order].watermark_ms == INT64_MAX);
+    if (time_ms != INT64_MAX && at_end && instance->origin.node == node) {
         atomic_fetch_add_explicit(&instance->metrics.timers_dropped, 1, memory_order_relaxed);
         return WEIR_OK;
     }

@@ -208,9 +208,8 @@ static void set_timer(weir_ctx *ctx, weir_bytes name, bool clock, int64_t time_m
     const struct call *call = call_of(ctx);
     struct model *model = call->model;
     weir_bytes key = call_key(ctx);
-    if (model->draining && time_ms != INT64_MAX && call->timer &&
-        wr_bytes_equal(call->timer->name, name)) {
-        return; /* its own firing sets it again */
+    if (model->draining && time_ms != INT64_MAX && call->timer) {
+        return; /* a firing at the end of time */
     }
     for (size_t i = 0; i < model->timers.count; i++) {
         struct timer *at = &model->timers.items[i];

@@ -155,10 +155,6 @@ static weir_bytes timer_name(uint64_t number)
  * the chain ends. */
 static void wake(struct run *run, const weir_record *in, uint64_t number)
 {
-    if (!in && run->program->last) {
-        run->api->wake(run->ctx, run->api->timer(run->ctx), run->api->time(run->ctx) + 1);
-        return;
-    }
     int64_t time_ms = run->api->time(run->ctx), watermark_ms = run->api->watermark(run->ctx);
     int64_t step = (int64_t)(number >> 8) % 60;
     if (in) {
@@ -171,9 +167,7 @@ static void wake(struct run *run, const weir_record *in, uint64_t number)
 
 static void wake_clock(struct run *run, const weir_record *in, uint64_t number)
 {
-    bool own = !in && run->program->last;
-    run->api->wake_clock(run->ctx, own ? run->api->timer(run->ctx) : timer_name(number),
-                         (int64_t)(number >> 8) % 40 + !in);
+    run->api->wake_clock(run->ctx, timer_name(number), (int64_t)(number >> 8) % 40 + !in);
 }
 
 static void emit(struct run *run, unsigned side)

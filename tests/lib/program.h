@@ -54,7 +54,6 @@ struct program {
     } steps[PROGRAM_STEPS_MAX];
     unsigned rejects; /* one call in so many is rejected, 0: none */
     unsigned slots; /* how many different slots there are */
-    bool last; /* nothing comes after: timers set only themselves */
 };
 
 /* Runs one call. False when something that must stay valid during a call did not. */

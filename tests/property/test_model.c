@@ -77,13 +77,6 @@ static void define(weir_job *job)
     random_define(&graph, job, operate);
 }
 
-static void set_last(bool last)
-{
-    for (int i = 0; i < graph.node_count; i++) {
-        graph.nodes[i].program.last = last;
-    }
-}
-
 /* ---- One round ------------------------------------------------------------------------------- */
 
 static size_t records_of(const struct event *event)
@@ -94,7 +87,6 @@ static size_t records_of(const struct event *event)
 static char *run_model(const struct schedule *schedule)
 {
     struct model *model = model_new(&graph);
-    set_last(false);
     for (int i = 0; i < schedule->event_count && i < now.events; i++) {
         const struct event *event = &schedule->events[i];
         switch (event->kind) {
@@ -110,7 +102,6 @@ static char *run_model(const struct schedule *schedule)
             model_clock(model, event->time_ms);
             break;
         case EVENT_DRAIN:
-            set_last(true);
             model_drain(model);
             break;
         }
@@ -134,7 +125,6 @@ static weir_status run_event(weir_test *test, const struct event *event, bool ag
     case EVENT_CLOCK:
         return weir_test_clock(test, again ? 0 : event->time_ms);
     case EVENT_DRAIN:
-        set_last(true);
         return weir_test_drain(test);
     }
     return WEIR_MISUSE;
@@ -197,7 +187,6 @@ static char *run_engine(const struct schedule *schedule, struct wr_error *error)
     memset(tried, 0, sizeof tried);
     trouble_armed = now.trouble;
     call_broken = false;
-    set_last(false);
     weir_test *test = weir_test_new(define, &options);
     bool fine = true;
     for (int i = 0; fine && i < schedule->event_count && i < now.events; i++) {

@@ -29,14 +29,15 @@ static void define(weir_job *job)
     weir_into(weir_through(weir_from(job, "in", NULL), "n", ping_pong, NULL), "out", NULL);
 }
 
-static void timers_that_set_each_other_fire_once_each(void **state)
+/* What a firing sets at the end of time is dropped: it would go on for ever. */
+static void timers_that_set_each_other_end(void **state)
 {
     (void)state;
     weir_test *test = weir_test_new(define, NULL);
     weir_test_text(test, "in", "x", "1", 0);
     weir_test_text(test, "in", "y", "1", 0);
     assert_int_equal(weir_test_drain(test), WEIR_OK);
-    assert_int_equal(weir_test_count(test, "out"), 4);
+    assert_int_equal(weir_test_count(test, "out"), 2);
     assert_int_equal(weir_test_timers(test), 0);
     weir_test_free(test);
 }
@@ -55,7 +56,7 @@ static void without_a_drain_they_go_on_as_time_does(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(timers_that_set_each_other_fire_once_each),
+        cmocka_unit_test(timers_that_set_each_other_end),
         cmocka_unit_test(without_a_drain_they_go_on_as_time_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
