@@ -412,8 +412,8 @@ weir_status wr_time_next(struct wr_instance *instance, struct wr_node **node_out
 }
 
 /* At the end of time a timer that a firing sets would fire at once, set itself again, or another
- * that sets it, and so for ever: what a node's own firings set there is dropped. Which of them fired
- * before is not asked, since after a crash nobody would know. */
+ * that sets it, and so for ever: what a node's own firings set there is dropped. Which of them
+ * fired before is not asked, since after a crash nobody would know. */
 weir_status wr_time_wake(struct wr_instance *instance, struct wr_node *node, weir_bytes key,
                          weir_bytes name, bool clock, int64_t time_ms, struct wr_error *error)
 {
