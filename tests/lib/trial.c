@@ -44,6 +44,8 @@ struct trial {
 
 /* ---- The job --------------------------------------------------------------------------------- */
 
+static int undone; /* one epoch is, in each trial */
+
 static bool add_up(weir_ctx *ctx, weir_bytes slot, weir_bytes value, void *arg)
 {
     int64_t number = 0;
@@ -75,6 +77,9 @@ static void keep(weir_ctx *ctx, const weir_record *in, void *arg)
     snprintf(text, sizeof text, "%s %lld", in ? "record" : "timer", (long long)sum);
     weir_record out = weir_reply(ctx, weir_text(text));
     weir_emit(ctx, &out);
+    if (in && in->value.size == 7 && undone++ == 0) {
+        weir_fail(ctx, WEIR_RETRY, "once");
+    }
     out.key = weir_text(sum % 2 ? "odd" : "even");
     weir_emit_to(ctx, 1, &out);
 }
@@ -245,6 +250,11 @@ const struct wr_error *trial_error(const struct trial *trial)
     return &trial->test->error;
 }
 
+weir_test *trial_test(struct trial *trial)
+{
+    return trial->test;
+}
+
 void trial_power_off(struct trial *trial)
 {
     char path[200];
@@ -264,6 +274,7 @@ struct trial *trial_new(enum trial_size size)
     static const char *const set[] = {"-o", "file=file:trial.txt", NULL};
     struct trial *trial = calloc(1, sizeof *trial);
     unlink(file_name);
+    undone = 0;
     weir_test_options options = {.epoch_records = 8, .set = set, .decide_late = true};
     trial->test = weir_test_new(define_none, &options);
     trial->size = size;

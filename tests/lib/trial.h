@@ -41,6 +41,7 @@ int trial_step(const struct trial *trial);
 const struct wr_error *trial_error(const struct trial *trial);
 /* Drops the instance as a kill would, and opens it again. */
 weir_status trial_recover(struct trial *trial);
+weir_test *trial_test(struct trial *trial);
 /* The process is gone: also the WAL's index, which no disk has. */
 void trial_power_off(struct trial *trial);
 
