@@ -19,14 +19,14 @@
 #include "tests/lib/program.h"
 #include "tests/lib/trial.h"
 
-enum { STEP_ONE_UNTIL = 40, CUTS = 80, CUTS_LONG = 5000 };
+enum { STEP_ONE_UNTIL = 25, CUTS = 60, CUTS_LONG = 5000 };
 
 static const char *const call_names[] = {"read",    "write", "sync", "truncation",
                                          "opening", "size",  "share"};
 
 static int64_t next_n(int64_t n)
 {
-    return n < STEP_ONE_UNTIL || getenv("WEIR_LONG") ? n + 1 : n + n / 5;
+    return n < STEP_ONE_UNTIL || getenv("WEIR_LONG") ? n + 1 : n + n / 4;
 }
 
 static void is_io_error(struct trial *trial, const char *what, int64_t n)

@@ -21,7 +21,7 @@
 #include "tests/lib/look.h"
 #include "tests/lib/random_job.h"
 
-enum { ROUNDS = 300, ROUNDS_LONG = 20000, CRASHES_MAX = 40, ABORTS = 4096, ABORTS_MAX = 3 };
+enum { ROUNDS = 200, ROUNDS_LONG = 20000, CRASHES_MAX = 40, ABORTS = 4096, ABORTS_MAX = 3 };
 
 /* A round, and what may be taken from it to make it smaller. */
 struct round {

@@ -18,7 +18,7 @@
 #include "txn/base/limits.h"
 
 enum {
-    TIMERS = 300000, /* over four steps of WR_TIMERS_LOADED_MAX, at which a heap shrinks */
+    TIMERS = 270000, /* over four steps of WR_TIMERS_LOADED_MAX, at which a heap shrinks */
     KEYS = 5,
     ORDERS_MAX = 8000, /* of one record */
     AGAIN_MS = 90000, /* after which some set themselves again */

@@ -1,7 +1,7 @@
 /* test_alloc_run.c: whichever allocation fails, of the library or of SQLite, the run ends with the
  * exit code that says "try again", and the next run goes on as if nothing had been.
  *
- * Each allocation is failed alone, and with all that come after it. The first few hundred one after
+ * Each allocation is failed alone, and with all that come after it. The first two hundred one after
  * the other, then in growing steps; all of them with WEIR_LONG.
  *
  * SPDX-License-Identifier: Apache-2.0 */
@@ -20,11 +20,11 @@
 #include "tests/lib/fail_alloc.h"
 #include "tests/lib/trial.h"
 
-enum { STEP_ONE_UNTIL = 300 };
+enum { STEP_ONE_UNTIL = 200 };
 
 static int64_t next_n(int64_t n)
 {
-    return n < STEP_ONE_UNTIL || getenv("WEIR_LONG") ? n + 1 : n + n / 20;
+    return n < STEP_ONE_UNTIL || getenv("WEIR_LONG") ? n + 1 : n + n / 12;
 }
 
 /* One trial with the n-th allocation failing. False: there is no n-th one. */
