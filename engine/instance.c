@@ -47,7 +47,7 @@ weir_status wr_instance_poll(struct wr_instance *instance, enum wr_source_more *
                              struct wr_error *error)
 {
     wr_assert(!wr_instance_queued(instance));
-    bool waiting = false;
+    bool waiting = wr_inputs_grow(instance);
     for (size_t i = 0; i < instance->part_count; i++) {
         size_t index = (instance->poll_at + i) % instance->part_count;
         if (instance->parts[index].ended) {
@@ -69,20 +69,6 @@ weir_status wr_instance_poll(struct wr_instance *instance, enum wr_source_more *
     }
     *more_out = waiting ? WR_SOURCE_WAIT : WR_SOURCE_ENDED;
     return WEIR_OK;
-}
-
-int64_t wr_instance_lag(struct wr_instance *instance)
-{
-    int64_t all = 0;
-    for (size_t i = 0; i < instance->part_count; i++) {
-        const struct wr_part *part = &instance->parts[i];
-        int64_t lag = part->source->ops->lag(part->source, part->at);
-        if (lag < 0) {
-            return -1;
-        }
-        all += lag;
-    }
-    return all + (int64_t)(instance->polled.count - instance->cursor);
 }
 
 /* ---- Undo ------------------------------------------------------------------------------------ */
@@ -259,6 +245,7 @@ static weir_status seal_positions(struct wr_instance *instance, struct wr_error 
             part->node->name,  part->at->part, part->next,
             time.watermark_ms, time.idle,      part->at->identity ? part->at->identity : ""};
         part->sealed_next = part->next;
+        part->at->kept = part->next;
         part->sealed_time = time;
         part->defined = true;
     }

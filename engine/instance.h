@@ -37,6 +37,8 @@ struct wr_timing {
     struct wr_node *node; /* the weir_times node, or the source itself */
     int64_t out_of_order_ms, idle_ms;
     struct wr_time_part *parts; /* by global partition number */
+    struct wr_time_part *saved; /* as of the start of the filling epoch */
+    size_t capacity; /* of both, and of `reaches` */
     bool *reaches; /* whether this partition's records come here */
     int64_t lowest_ms; /* over the parts that hold something back; see time.c */
     bool idle; /* none holds anything back */
@@ -111,7 +113,10 @@ struct wr_instance {
     struct wr_sink *sinks; /* by node->index */
     struct wr_source **sources;
     struct wr_part *parts;
-    size_t part_count, poll_at;
+    size_t part_count, part_capacity, poll_at;
+    size_t *source_parts; /* by source: how many of its partitions are among the parts */
+    int64_t discover_us; /* when sources were last asked for new partitions */
+    _Atomic bool woken; /* a watch fired since then; set by the loop */
     /* How a source is opened; the test kit sets its own. */
     weir_status (*open_source)(struct wr_instance *instance, struct wr_node *node,
                                struct wr_source **source_out, struct wr_error *error);
@@ -128,8 +133,7 @@ struct wr_instance {
     struct wr_node_time *times; /* by node->order */
     struct wr_timing *timings;
     size_t timing_count;
-    struct wr_time_part *snapshot; /* of every timing's parts, at the start of the filling epoch */
-    int64_t *snapshot_ms;
+    int64_t *snapshot_ms; /* of every node, at the start of the filling epoch */
     bool *snapshot_idle;
     size_t advance_at; /* node order at which a round of advancing stands, 0: between rounds */
     bool draining;
@@ -184,12 +188,28 @@ weir_status wr_instance_decide(struct wr_instance *instance, bool epoch,
 weir_status wr_instance_drop(struct wr_instance *instance, struct wr_error *error);
 /* Moves the watermark to the end of time; the timers then fire as units. */
 void wr_instance_drain(struct wr_instance *instance);
-/* Between batches: idle partitions, timers that the clock makes due. */
+/* Between batches: timers that the clock makes due. */
 void wr_instance_tick(struct wr_instance *instance);
 /* Lag over all partitions, -1: not known. */
 int64_t wr_instance_lag(struct wr_instance *instance);
 /* Wall-clock milliseconds until the next clock timer or idle partition, INT64_MAX: none. */
 int64_t wr_instance_next_ms(struct wr_instance *instance);
+
+/* ---- instance_inputs.c ----------------------------------------------------------------------- */
+
+weir_status wr_inputs_open(struct wr_instance *instance, struct wr_error *error);
+void wr_inputs_close(struct wr_instance *instance);
+/* Makes the parts, and brings each to its stored position. */
+weir_status wr_inputs_start(struct wr_instance *instance, const struct wr_catalog *catalog,
+                            struct wr_error *error);
+/* Once watermarks are loaded: what is read to its end already holds nothing back. */
+void wr_inputs_note_ends(struct wr_instance *instance);
+/* Between units: new partitions, when it is time to look for them. */
+weir_status wr_inputs_discover(struct wr_instance *instance, struct wr_error *error);
+/* There may be partitions later of which nothing is known yet. */
+bool wr_inputs_grow(const struct wr_instance *instance);
+/* Every source has watches: no need to poll while nothing changes. */
+bool wr_inputs_watched(const struct wr_instance *instance);
 
 /* ---- pace.c ---------------------------------------------------------------------------------- */
 
@@ -211,6 +231,8 @@ bool wr_pace_all_read(const struct wr_instance *instance);
 weir_status wr_time_init(struct wr_instance *instance, const struct wr_catalog *catalog,
                          struct wr_error *error);
 void wr_time_fini(struct wr_instance *instance);
+/* Parts from `first` on are new. The epoch that fills goes on. */
+weir_status wr_time_grow(struct wr_instance *instance, size_t first, struct wr_error *error);
 /* A record with this time came through a timing; counts it as late where it is. */
 void wr_time_seen(struct wr_instance *instance, struct wr_timing *timing, size_t part,
                   int64_t time_ms);

@@ -38,32 +38,18 @@ static const struct wr_node *node_named(const weir_job *job, const char *name)
     return NULL;
 }
 
-/* Every position must belong to a partition that is still read. */
+/* Every position must belong to a source that the job still has. */
 static weir_status check_positions(struct wr_instance *instance, const struct wr_catalog *catalog,
                                    struct wr_error *error)
 {
     for (size_t i = 0; i < catalog->position_count; i++) {
         const struct wr_position *stored = &catalog->positions[i];
-        struct wr_node *node = node_of_source(instance->job, stored->source);
-        if (!node) {
+        if (!node_of_source(instance->job, stored->source)) {
             return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
                            "%s has read source `%s` up to %" PRId64 ", and job `%s` no longer has "
                            "it; give the source its old name back, or begin a new store (-s FILE)",
                            wr_store_info(instance->store)->path, stored->source, stored->next,
                            instance->job->name);
-        }
-        bool known = false;
-        const struct wr_source *source = instance->sources[node->index];
-        for (size_t j = 0; j < source->partition_count && !known; j++) {
-            known = strcmp(source->partitions[j].part, stored->part) == 0;
-        }
-        if (!known) {
-            return wr_fail(
-                error, WEIR_FATAL, WR_EXIT_CONFIG,
-                "source `%s` was read from `%.400s` up to %" PRId64 ", and is now `%.400s`, "
-                "which has no such partition; give the old input (-i %s=URI), or begin a "
-                "new store (-s FILE)",
-                stored->source, stored->part, stored->next, node->endpoint.uri, stored->source);
         }
     }
     return WEIR_OK;
@@ -96,86 +82,6 @@ static weir_status check_node(struct wr_instance *instance, const struct wr_stor
                        path, stored->version, stored->name, node->version);
     }
     return WEIR_OK;
-}
-
-/* ---- Sources --------------------------------------------------------------------------------- */
-
-static weir_status open_by_endpoint(struct wr_instance *instance, struct wr_node *node,
-                                    struct wr_source **source_out, struct wr_error *error)
-{
-    return wr_source_open(instance->env, node->name, &node->endpoint, &instance->arena, source_out,
-                          error);
-}
-
-static weir_status open_sources(struct wr_instance *instance, struct wr_error *error)
-{
-    weir_job *job = instance->job;
-    size_t count = 0;
-    instance->sources =
-        wr_arena_zalloc(&instance->arena, job->source_count * sizeof(struct wr_source *));
-    if (!instance->sources) {
-        return wr_fail_memory(error);
-    }
-    for (size_t i = 0; i < job->node_count; i++) {
-        struct wr_node *node = job->nodes[i];
-        if (node->kind == WR_NODE_SOURCE) {
-            struct wr_source **source = &instance->sources[node->index];
-            WR_TRY(instance->open_source(instance, node, source, error));
-            count += (*source)->partition_count;
-        }
-    }
-    instance->parts = wr_arena_zalloc(&instance->arena, (count + 1) * sizeof *instance->parts);
-    if (!instance->parts) {
-        return wr_fail_memory(error);
-    }
-    for (size_t i = 0; i < job->node_count; i++) {
-        struct wr_node *node = job->nodes[i];
-        struct wr_source *source =
-            node->kind == WR_NODE_SOURCE ? instance->sources[node->index] : NULL;
-        for (size_t j = 0; source && j < source->partition_count; j++) {
-            instance->parts[instance->part_count++] =
-                (struct wr_part){.source = source, .at = &source->partitions[j], .node = node};
-        }
-    }
-    return WEIR_OK;
-}
-
-/* Each partition goes to its position; one that is read to its end already holds nothing back. */
-static weir_status seek_sources(struct wr_instance *instance, const struct wr_catalog *catalog,
-                                struct wr_error *error)
-{
-    for (size_t i = 0; i < instance->part_count; i++) {
-        struct wr_part *part = &instance->parts[i];
-        const struct wr_position *stored = NULL;
-        for (size_t j = 0; j < catalog->position_count && !stored; j++) {
-            const struct wr_position *at = &catalog->positions[j];
-            if (strcmp(at->source, part->node->name) == 0 &&
-                strcmp(at->part, part->at->part) == 0) {
-                stored = at;
-            }
-        }
-        WR_TRY(part->source->ops->seek(part->source, part->at, stored, error));
-        if (instance->options->until_end) {
-            WR_TRY(part->source->ops->bound(part->source, part->at, error));
-        }
-        part->next = part->at->next;
-        part->sealed_next = part->next;
-        part->defined = stored != NULL;
-        part->quiet_us = -1;
-    }
-    return WEIR_OK;
-}
-
-static void note_ends(struct wr_instance *instance)
-{
-    for (size_t i = 0; i < instance->part_count; i++) {
-        struct wr_part *part = &instance->parts[i];
-        part->sealed_time = wr_time_of_part(instance, i);
-        if (part->at->next >= part->at->end) {
-            part->ended = true;
-            wr_time_part_ended(instance, i);
-        }
-    }
 }
 
 /* ---- Sinks and nodes ------------------------------------------------------------------------- */
@@ -354,15 +260,12 @@ weir_status wr_instance_open(struct wr_env *env, weir_job *job,
     instance->env = env;
     instance->job = job;
     instance->options = options;
-    if (!instance->open_source) {
-        instance->open_source = open_by_endpoint;
-    }
     wr_arena_init(&instance->arena, 0);
     wr_arena_init(&instance->call, WR_RECORD_BYTES_MAX);
     wr_arena_init(&instance->polled.arena, (size_t)2 * WR_POLL_BYTES_MAX);
     wr_slab_init(&instance->slab);
     instance->metrics.started_us = env->monotonic_us(env);
-    WR_TRY(open_sources(instance, error)); /* a missing input leaves no new store behind */
+    WR_TRY(wr_inputs_open(instance, error)); /* a missing input leaves no new store behind */
     WR_TRY(describe_sinks(instance, error));
     WR_TRY(open_store(instance, error));
     instance->metrics.generation = wr_store_info(instance->store)->generation;
@@ -372,14 +275,14 @@ weir_status wr_instance_open(struct wr_env *env, weir_job *job,
     for (size_t i = 0; i < catalog.node_count; i++) {
         WR_TRY(check_node(instance, &catalog.nodes[i], error));
     }
-    WR_TRY(seek_sources(instance, &catalog, error));
+    WR_TRY(wr_inputs_start(instance, &catalog, error));
     WR_TRY(upgrade_states(instance, &catalog, error));
     WR_TRY(define(instance, error));
     WR_TRY(wr_reader_open(env, wr_store_info(instance->store)->path, &instance->reader, error));
     WR_TRY(open_outlets(instance, error));
     WR_TRY(start_epochs(instance, error));
     WR_TRY(wr_time_init(instance, &catalog, error));
-    note_ends(instance);
+    wr_inputs_note_ends(instance);
     wr_time_save(instance);
     return WEIR_OK;
 }
@@ -390,11 +293,7 @@ void wr_instance_close(struct wr_instance *instance)
     wr_state_fini(&instance->state);
     wr_epoch_fini(&instance->epochs[0]);
     wr_epoch_fini(&instance->epochs[1]);
-    for (size_t i = 0; instance->sources && i < instance->job->source_count; i++) {
-        if (instance->sources[i]) {
-            instance->sources[i]->ops->close(instance->sources[i]);
-        }
-    }
+    wr_inputs_close(instance);
     if (instance->forwarder) {
         wr_forwarder_free(instance->forwarder);
     }

@@ -205,6 +205,7 @@ static weir_status operate_round(struct loop *loop, bool *end_out, struct wr_err
         WR_TRY(wr_instance_drop(instance, error));
     }
     wr_instance_tick(instance);
+    WR_TRY(wr_inputs_discover(instance, error));
     measure(loop);
     if (!wr_instance_queued(instance)) {
         WR_TRY(wr_instance_poll(instance, &more, error));

@@ -19,6 +19,7 @@ void wr_run_options_init(struct wr_run_options *options)
                                        .sync = WR_SYNC_FULL,
                                        .positions_ms = 5000,
                                        .forward_ms = 100,
+                                       .rejects_max = WR_REJECTS_MAX_DEFAULT,
                                        .cache_bytes = WR_CACHE_BYTES_DEFAULT,
                                        .wal_bytes_max = WR_WAL_BYTES_MAX_DEFAULT};
 }
@@ -28,6 +29,9 @@ void wr_run_options_fini(struct wr_run_options *options)
     wr_settings_fini(&options->inputs);
     wr_settings_fini(&options->outputs);
     wr_settings_fini(&options->defines);
+    wr_settings_fini(&options->renames);
+    wr_settings_fini(&options->drop_states);
+    wr_settings_fini(&options->rewinds);
 }
 
 /* ---- What is shown while it runs ------------------------------------------------------------- */

@@ -19,6 +19,12 @@ struct wr_run_options {
     int64_t positions_ms, forward_ms;
     int64_t cache_bytes, wal_bytes_max;
     bool until_end, drain, check;
+    bool reject_failures; /* --on-error reject: what fails five times becomes a dead letter */
+    const char *rejects; /* URI of a sink that dead letters go to as well; NULL: none */
+    int64_t rejects_max; /* dead letters that a store holds before the run stops */
+    struct wr_settings renames; /* OLD=NEW of nodes, sources and sinks */
+    struct wr_settings drop_states; /* names of nodes; the values are empty */
+    struct wr_settings rewinds; /* SOURCE=earliest|OFFSET */
     const char *stats; /* file, "-" for standard output, NULL: none */
     int verbosity; /* -q: -1, -v: 1 */
 };

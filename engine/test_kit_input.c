@@ -90,8 +90,14 @@ static void kit_close(struct wr_source *source)
     (void)source;
 }
 
-static const struct wr_source_ops kit_ops = {"kit",     kit_poll, kit_seek,
-                                             kit_bound, kit_lag,  kit_close};
+static const struct wr_source_ops kit_ops = {
+    .scheme = "kit",
+    .poll = kit_poll,
+    .seek = kit_seek,
+    .bound = kit_bound,
+    .lag = kit_lag,
+    .close = kit_close,
+};
 
 weir_status wr_kit_open_source(struct wr_instance *instance, struct wr_node *node,
                                struct wr_source **source_out, struct wr_error *error)
@@ -99,8 +105,7 @@ weir_status wr_kit_open_source(struct wr_instance *instance, struct wr_node *nod
     weir_test *test = instance->kit;
     size_t count = (size_t)test->options.partitions;
     struct kit_source *source = wr_arena_zalloc(&instance->arena, sizeof *source);
-    struct wr_source_partition *partitions =
-        wr_arena_zalloc(&instance->arena, count * sizeof *partitions);
+    struct wr_source_partition **partitions = wr_partitions_new(&instance->arena, count);
     char *names = wr_arena_zalloc(&instance->arena, count * 12);
     struct kit_input *input = input_of(test, node->name);
     if (!source || !partitions || !names || !input) {
@@ -114,7 +119,7 @@ weir_status wr_kit_open_source(struct wr_instance *instance, struct wr_node *nod
     source->input = input;
     for (size_t i = 0; i < count; i++) {
         snprintf(names + i * 12, 12, "%d", (int)i);
-        partitions[i] = (struct wr_source_partition){
+        *partitions[i] = (struct wr_source_partition){
             .part = names + i * 12, .end = INT64_MAX, .index = (int32_t)i};
     }
     *source_out = &source->base;

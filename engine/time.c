@@ -41,25 +41,49 @@ static void mark_reached(struct wr_instance *instance, bool *reached, const stru
     }
 }
 
+/* Room for all parts; those from `first` on are new. */
+static weir_status timing_grow(struct wr_instance *instance, struct wr_timing *timing, size_t first,
+                               bool *reached, struct wr_error *error)
+{
+    if (timing->capacity < instance->part_count || !timing->parts) {
+        size_t capacity = instance->part_capacity ? instance->part_capacity : 1;
+        struct wr_time_part *parts = wr_arena_zalloc(&instance->arena, capacity * sizeof *parts);
+        struct wr_time_part *saved = wr_arena_zalloc(&instance->arena, capacity * sizeof *saved);
+        bool *reaches = wr_arena_zalloc(&instance->arena, capacity);
+        if (!parts || !saved || !reaches) {
+            return wr_fail_memory(error);
+        }
+        if (first > 0) {
+            memcpy(parts, timing->parts, first * sizeof *parts);
+            memcpy(saved, timing->saved, first * sizeof *saved);
+            memcpy(reaches, timing->reaches, first);
+        }
+        timing->parts = parts;
+        timing->saved = saved;
+        timing->reaches = reaches;
+        timing->capacity = capacity;
+    }
+    const struct wr_node *of = NULL;
+    for (size_t i = first; i < instance->part_count; i++) {
+        if (of != instance->parts[i].node) { /* a source's parts stand together, mostly */
+            of = instance->parts[i].node;
+            memset(reached, 0, instance->job->node_count);
+            mark_reached(instance, reached, of);
+        }
+        timing->reaches[i] = reached[timing->node->order];
+        timing->parts[i] = (struct wr_time_part){.watermark_ms = INT64_MIN};
+        timing->saved[i] = timing->parts[i];
+    }
+    return WEIR_OK;
+}
+
 static weir_status timing_init(struct wr_instance *instance, struct wr_timing *timing,
                                struct wr_node *node, bool *reached, struct wr_error *error)
 {
-    size_t parts = instance->part_count ? instance->part_count : 1;
     timing->node = node;
     timing->out_of_order_ms = node->out_of_order_ms;
     timing->idle_ms = node->idle_ms;
-    timing->parts = wr_arena_zalloc(&instance->arena, parts * sizeof *timing->parts);
-    timing->reaches = wr_arena_zalloc(&instance->arena, parts);
-    if (!timing->parts || !timing->reaches) {
-        return wr_fail_memory(error);
-    }
-    for (size_t i = 0; i < instance->part_count; i++) {
-        memset(reached, 0, instance->job->node_count);
-        mark_reached(instance, reached, instance->parts[i].node);
-        timing->reaches[i] = reached[node->order];
-        timing->parts[i].watermark_ms = INT64_MIN;
-    }
-    return WEIR_OK;
+    return timing_grow(instance, timing, 0, reached, error);
 }
 
 static struct wr_timing *timing_of(struct wr_instance *instance, const struct wr_node *node)
@@ -165,17 +189,28 @@ weir_status wr_time_init(struct wr_instance *instance, const struct wr_catalog *
     }
     load_watermarks(instance, catalog);
     instance->draining = drain_began(instance);
-    size_t all = instance->timing_count * instance->part_count + 1;
-    instance->snapshot = wr_arena_zalloc(arena, all * sizeof *instance->snapshot);
     instance->snapshot_ms = wr_arena_zalloc(arena, job->node_count * sizeof(int64_t));
     instance->snapshot_idle = wr_arena_zalloc(arena, job->node_count);
-    if (!instance->snapshot || !instance->snapshot_ms || !instance->snapshot_idle) {
+    if (!instance->snapshot_ms || !instance->snapshot_idle) {
         return wr_fail_memory(error);
     }
     for (size_t i = 0; i < instance->timing_count; i++) {
         recombine(instance, &instance->timings[i]);
     }
     instance->clock_ms = instance->env->wall_ms(instance->env);
+    return WEIR_OK;
+}
+
+weir_status wr_time_grow(struct wr_instance *instance, size_t first, struct wr_error *error)
+{
+    bool *reached = wr_arena_alloc(&instance->call, instance->job->node_count);
+    if (!reached) {
+        return wr_fail_memory(error);
+    }
+    for (size_t i = 0; i < instance->timing_count; i++) {
+        WR_TRY(timing_grow(instance, &instance->timings[i], first, reached, error));
+        recombine(instance, &instance->timings[i]);
+    }
     return WEIR_OK;
 }
 
@@ -435,8 +470,10 @@ weir_status wr_time_wake(struct wr_instance *instance, struct wr_node *node, wei
 void wr_time_save(struct wr_instance *instance)
 {
     for (size_t i = 0; i < instance->timing_count; i++) {
-        memcpy(instance->snapshot + i * instance->part_count, instance->timings[i].parts,
-               instance->part_count * sizeof *instance->snapshot);
+        struct wr_timing *timing = &instance->timings[i];
+        if (instance->part_count > 0) {
+            memcpy(timing->saved, timing->parts, instance->part_count * sizeof *timing->saved);
+        }
     }
     for (size_t i = 0; i < instance->job->node_count; i++) {
         instance->snapshot_ms[i] = instance->times[i].watermark_ms;
@@ -447,9 +484,11 @@ void wr_time_save(struct wr_instance *instance)
 void wr_time_restore(struct wr_instance *instance)
 {
     for (size_t i = 0; i < instance->timing_count; i++) {
-        const struct wr_time_part *saved = instance->snapshot + i * instance->part_count;
-        memcpy(instance->timings[i].parts, saved, instance->part_count * sizeof *saved);
-        recombine(instance, &instance->timings[i]);
+        struct wr_timing *timing = &instance->timings[i];
+        if (instance->part_count > 0) {
+            memcpy(timing->parts, timing->saved, instance->part_count * sizeof *timing->parts);
+        }
+        recombine(instance, timing);
     }
     for (size_t i = 0; i < instance->part_count; i++) { /* its end is met again after its records */
         instance->parts[i].ended = instance->timings[0].parts[i].ended;
@@ -466,7 +505,7 @@ void wr_time_restore(struct wr_instance *instance)
 static weir_status seal_parts(struct wr_instance *instance, size_t index, struct wr_error *error)
 {
     struct wr_timing *timing = &instance->timings[index];
-    const struct wr_time_part *saved = instance->snapshot + index * instance->part_count;
+    const struct wr_time_part *saved = timing->saved;
     struct wr_epoch *epoch = instance->filling;
     for (size_t i = 0; i < instance->part_count; i++) {
         struct wr_part *part = &instance->parts[i];

@@ -1,9 +1,11 @@
 /* run.c: `weir run`, and a program with its job built in (weir_main): options, the config file,
- * loading the job. What runs it is wr_run.
+ * loading the job. What runs it is wr_run. Long because the table of options, their help and what
+ * each sets are read side by side.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/cli/cli.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/cli/load.h"
@@ -28,6 +30,11 @@ enum option_id {
     OPTION_UNTIL_END,
     OPTION_DRAIN,
     OPTION_ON_ERROR,
+    OPTION_REJECTS,
+    OPTION_REJECTS_MAX,
+    OPTION_RENAME,
+    OPTION_DROP_STATE,
+    OPTION_REWIND,
     OPTION_DEFINE,
     OPTION_CONFIG,
     OPTION_CHECK,
@@ -52,7 +59,12 @@ static const struct wr_option options[] = {
     {"wal-max", '\0', "SIZE", OPTION_WAL_MAX},
     {"until-end", '\0', NULL, OPTION_UNTIL_END},
     {"drain", '\0', NULL, OPTION_DRAIN},
-    {"on-error", '\0', "stop", OPTION_ON_ERROR},
+    {"on-error", '\0', "stop|reject", OPTION_ON_ERROR},
+    {"rejects", '\0', "URI", OPTION_REJECTS},
+    {"rejects-max", '\0', "N", OPTION_REJECTS_MAX},
+    {"rename", '\0', "OLD=NEW", OPTION_RENAME},
+    {"drop-state", '\0', "NODE", OPTION_DROP_STATE},
+    {"rewind", '\0', "SOURCE=earliest|OFFSET", OPTION_REWIND},
     {"define", 'D', "NAME=VALUE", OPTION_DEFINE},
     {"config", 'c', "FILE", OPTION_CONFIG},
     {"check", '\0', NULL, OPTION_CHECK},
@@ -94,19 +106,28 @@ static const char help_options[] =
 "      --drain              at the end, let every window and timer fire; what is\n"
 "                           read after that is late\n"
 "      --check              only build the graph and list what it has\n"
-"      --on-error stop      a failure that repeats five times ends the run\n"
+"      --on-error MODE      with a record or timer that fails five times:\n"
+"                           stop (default), or reject: it becomes a dead letter\n"
+"      --rejects URI        a sink that dead letters go to as well\n"
+"      --rejects-max N      stop when the store holds more dead letters; default\n"
+"                           1000000\n"
 "\n"
 "How it is decided\n"
-"  -d, --delivery MODE      exactly-once, the only one in this version\n"
+"  -d, --delivery MODE      exactly-once (default), at-least-once, at-most-once\n"
 "      --epoch-records N    seal an epoch at N records, 1 to 16777216\n"
 "      --epoch-ms N         or at this age; without both, as soon as possible\n"
 "      --sync MODE          full: survives power loss (default); normal: survives\n"
 "                           kill -9; off: a power cut may destroy the store\n"
 "      --cache SIZE         memory for state that was read, default 64M\n"
 "      --wal-max SIZE       stop when SQLite's log is larger, default 4G\n"
-"      --positions-ms N     how often positions are stored where that is not done\n"
-"                           with each epoch; exactly-once does\n"
+"      --positions-ms N     how often at-least-once stores positions (5000)\n"
 "      --forward-ms N       how often output is copied outside, default 100\n"
+"\n"
+"When the job has changed (once; then start without them)\n"
+"      --rename OLD=NEW     a node, source or sink has a new name\n"
+"      --drop-state NODE    forget a node's state and timers\n"
+"      --rewind SOURCE=earliest|OFFSET\n"
+"                           read a source again from there\n"
 "\n"
 "What it shows\n"
 "      --stats FILE|-       a JSON line a second, and one with totals at the end\n"
@@ -140,12 +161,7 @@ static weir_status set_delivery(struct wr_run_options *run, const char *value,
     if (wr_delivery_parse(value, &run->delivery)) {
         return WEIR_OK;
     }
-    if (strcmp(value, "at-least-once") == 0 || strcmp(value, "at-most-once") == 0) {
-        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
-                       "--delivery %s: this version has only exactly-once; leave the option out",
-                       value);
-    }
-    const char *const choices[] = {"exactly-once", NULL};
+    const char *const choices[] = {"exactly-once", "at-least-once", "at-most-once", NULL};
     int index = 0;
     return wr_option_choice("--delivery", value, choices, &index, error);
 }
@@ -160,15 +176,14 @@ static weir_status set_sync(struct wr_run_options *run, const char *value, struc
     return WEIR_OK;
 }
 
-static weir_status set_on_error(const char *value, struct wr_error *error)
+static weir_status set_on_error(struct wr_run_options *run, const char *value,
+                                struct wr_error *error)
 {
-    const char *const choices[] = {"stop", NULL};
+    const char *const choices[] = {"stop", "reject", NULL};
     int index = 0;
-    if (strcmp(value, "reject") == 0) {
-        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
-                       "--on-error reject: this version has only stop");
-    }
-    return wr_option_choice("--on-error", value, choices, &index, error);
+    WR_TRY(wr_option_choice("--on-error", value, choices, &index, error));
+    run->reject_failures = index == 1;
+    return WEIR_OK;
 }
 
 /* The options that are numbers and sizes. */
@@ -185,6 +200,8 @@ static weir_status set_number(struct wr_run_options *run, const struct wr_option
         return wr_option_number("--positions-ms", value, 1, MS_MAX, &run->positions_ms, error);
     case OPTION_FORWARD_MS:
         return wr_option_number("--forward-ms", value, 1, MS_MAX, &run->forward_ms, error);
+    case OPTION_REJECTS_MAX:
+        return wr_option_number("--rejects-max", value, 0, INT64_MAX, &run->rejects_max, error);
     case OPTION_CACHE:
         return wr_option_size("--cache", value, 0, CACHE_BYTES_MAX, &run->cache_bytes, error);
     default:
@@ -202,6 +219,19 @@ static weir_status add_setting(struct wr_settings *settings, const struct wr_opt
                        option->name, value, option->takes);
     }
     return wr_settings_add(settings, value, error);
+}
+
+/* Of a node; kept as a setting without a value. */
+static weir_status add_name(struct wr_settings *settings, const struct wr_option *option,
+                            const char *value, struct wr_error *error)
+{
+    char text[WR_NAME_BYTES_MAX + 2];
+    if (!wr_name_is_valid(value)) {
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "--%s is \"%.200s\"; it takes the name of a node", option->name, value);
+    }
+    snprintf(text, sizeof text, "%s=", value);
+    return wr_settings_add(settings, text, error);
 }
 
 static weir_status set_option(struct wr_run_options *run, const struct wr_option *option,
@@ -222,7 +252,16 @@ static weir_status set_option(struct wr_run_options *run, const struct wr_option
     case OPTION_SYNC:
         return set_sync(run, value, error);
     case OPTION_ON_ERROR:
-        return set_on_error(value, error);
+        return set_on_error(run, value, error);
+    case OPTION_RENAME:
+        return add_setting(&run->renames, option, value, error);
+    case OPTION_DROP_STATE:
+        return add_name(&run->drop_states, option, value, error);
+    case OPTION_REWIND:
+        return add_setting(&run->rewinds, option, value, error);
+    case OPTION_REJECTS:
+        run->rejects = value;
+        break;
     case OPTION_UNTIL_END:
         run->until_end = true;
         break;

@@ -22,6 +22,16 @@ weir_status wr_source_open(struct wr_env *env, const char *name, const struct wr
                    name, endpoint->uri);
 }
 
+struct wr_source_partition **wr_partitions_new(struct wr_arena *arena, size_t count)
+{
+    struct wr_source_partition **list = wr_arena_alloc(arena, (count + 1) * sizeof *list);
+    struct wr_source_partition *all = wr_arena_zalloc(arena, (count + 1) * sizeof *all);
+    for (size_t i = 0; list && all && i < count; i++) {
+        list[i] = &all[i];
+    }
+    return all ? list : NULL;
+}
+
 bool wr_polled_reserve(struct wr_polled *polled, size_t count)
 {
     struct wr_arena *arena = &polled->arena;

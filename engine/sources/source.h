@@ -20,10 +20,20 @@ struct wr_polled {
 
 struct wr_source_partition {
     const char *part; /* the position's key: path, or partition number */
-    const char *identity; /* what must not change; NULL: nothing to check */
+    const char *identity; /* what must not change, stored with each position; NULL: nothing to
+                             check. A source whose input is renewed (a rotated file) may change what
+                             it points to; the old text stays */
     int64_t next; /* where the next poll starts */
-    int64_t end; /* where a bounded run ends; INT64_MAX: unbounded. Set by wr_source_bound */
+    int64_t kept; /* the engine's: no poll will start below this any more */
+    int64_t end; /* where a bounded run ends; INT64_MAX: unbounded, or not yet known. By bound */
     int32_t index; /* what operators see as the partition */
+};
+
+/* Files whose change means that records may have come: a source that has them is not polled over
+ * and over while it waits. */
+struct wr_source_watch {
+    const char *directory; /* absolute */
+    const char *name; /* of a file in it; NULL: any */
 };
 
 enum wr_source_more {
@@ -36,7 +46,7 @@ enum wr_source_more {
 
 struct wr_source;
 struct wr_source_ops {
-    const char *scheme;
+    const char *scheme; /* "file", "gen", "log" */
     /* Reads up to WR_POLL_RECORDS_MAX records and about WR_POLL_BYTES_MAX bytes of one partition
      * into `polled` (empty, arena reset), from partition->next on, and moves partition->next. The
      * engine moves it back to undo an epoch, so a poll relies on nothing else. Never blocks for
@@ -45,9 +55,20 @@ struct wr_source_ops {
     weir_status (*poll)(struct wr_source *source, struct wr_source_partition *partition,
                         struct wr_polled *polled, enum wr_source_more *more_out,
                         struct wr_error *error);
+    /* NULL: the partitions are those that open made, and a stored one that is not among them is
+     * refused by the engine. Else called once, before any seek, with every position that the store
+     * has of this source: makes the partitions, and says itself what to do when an input of a
+     * stored one is gone. */
+    weir_status (*arrange)(struct wr_source *source, const struct wr_position *const *stored,
+                           size_t count, struct wr_error *error);
+    /* NULL: there are never more. Else looks for new partitions and appends them to
+     * source->partitions, their `next` set; those there are stay where they are. Called between
+     * units, about once a second and when a watch fires; not in a run that ends at --until-end. */
+    weir_status (*discover)(struct wr_source *source, struct wr_error *error);
     /* Checks the stored position of a partition (its identity, and that it is not beyond the end)
      * and makes the next poll start there: sets partition->next. stored NULL: start at the
-     * beginning. 78 or 66 with what to do when the input changed, shrank or vanished. */
+     * beginning. 78 or 66 with what to do when the input changed, shrank or vanished. A position
+     * that --rewind set (source->rewound) is checked as any other, but the text says so. */
     weir_status (*seek)(struct wr_source *source, struct wr_source_partition *partition,
                         const struct wr_position *stored, struct wr_error *error);
     /* Fixes partition->end to where the input ends now (--until-end). Bounded sources have it fixed
@@ -65,8 +86,11 @@ struct wr_source { /* the first member of each source's own struct */
     struct wr_env *env;
     const char *name;
     bool bounded; /* ends by itself */
-    struct wr_source_partition *partitions;
-    size_t partition_count;
+    bool rewound; /* the engine's, before seek: the positions are what --rewind asked for */
+    struct wr_source_partition **partitions; /* each stays where it is; the array may move */
+    size_t partition_count; /* at most WR_PARTITIONS_MAX */
+    const struct wr_source_watch *watches; /* fixed once opened */
+    size_t watch_count; /* 0: polled every few milliseconds while it waits */
 };
 
 /* By the endpoint's scheme. 64: unknown scheme or parameter; 66: missing file. Allocates from
@@ -74,6 +98,8 @@ struct wr_source { /* the first member of each source's own struct */
 weir_status wr_source_open(struct wr_env *env, const char *name, const struct wr_endpoint *endpoint,
                            struct wr_arena *arena, struct wr_source **source_out,
                            struct wr_error *error);
+/* For sources: an array of `count` pointers to partitions, themselves zeroed; NULL: no memory. */
+struct wr_source_partition **wr_partitions_new(struct wr_arena *arena, size_t count);
 /* For sources: room for `count` records in an empty wr_polled, no rejects set; false: no memory. */
 bool wr_polled_reserve(struct wr_polled *polled, size_t count);
 

@@ -33,7 +33,7 @@ enum {
 
 struct file_source {
     struct wr_source base;
-    struct wr_source_partition partition;
+    struct wr_source_partition partition, *only;
     const char *path;
     int fd;
     uint64_t inode;
@@ -421,8 +421,9 @@ weir_status wr_source_file_open(struct wr_env *env, const char *name,
                                     .env = env,
                                     .name = name,
                                     .bounded = true,
-                                    .partitions = &file->partition,
+                                    .partitions = &file->only,
                                     .partition_count = 1};
+    file->only = &file->partition;
     file->fd = -1;
     file->long_start = -1;
     file->path = wr_path_absolute(endpoint->path, arena);

@@ -349,7 +349,7 @@ static weir_status make_partitions(struct gen_source *gen, struct wr_arena *aren
              "gen:%s;keys=%" PRIu64 ";size=%zu;seed=%" PRIu64 ";partitions=%zu",
              gen->lines ? "lines" : "keyed", gen->keys, gen->size, gen->seed, count);
     const char *kept = wr_arena_string(arena, identity);
-    struct wr_source_partition *partitions = wr_arena_alloc(arena, count * sizeof *partitions);
+    struct wr_source_partition **partitions = wr_partitions_new(arena, count);
     gen->first = wr_arena_zalloc(arena, count * sizeof *gen->first);
     if (!kept || !partitions || !gen->first) {
         return wr_fail_memory(error);
@@ -358,13 +358,13 @@ static weir_status make_partitions(struct gen_source *gen, struct wr_arena *aren
         char part[24];
         snprintf(part, sizeof part, "%zu", i);
         uint64_t end = gen->records / count + (i < gen->records % count);
-        partitions[i] = (struct wr_source_partition){
+        *partitions[i] = (struct wr_source_partition){
             .part = wr_arena_string(arena, part),
             .identity = kept,
             .end = gen->base.bounded ? (int64_t)end : INT64_MAX,
             .index = (int32_t)i,
         };
-        if (!partitions[i].part) {
+        if (!partitions[i]->part) {
             return wr_fail_memory(error);
         }
     }

@@ -45,13 +45,14 @@ class Help(CliTest):
     def test_help_names_every_option_of_run(self):
         text = self.weir("help", "run")[0].decode()
         names = """input output store delivery epoch-records epoch-ms positions-ms forward-ms sync
-                   cache wal-max until-end drain on-error define config check stats quiet verbose"""
+                   cache wal-max until-end drain on-error rejects rejects-max define rename
+                   drop-state rewind config check stats quiet verbose"""
         for option in names.split():
             self.assertIn(f"--{option} ", text)
 
     def test_later_options_are_absent(self):
         text = self.weir("help", "run")[0].decode()
-        for option in ["--rename", "--drop-state", "--rewind", "--rejects", "-X"]:
+        for option in ["--shards", "--metrics", "-X"]:
             self.assertNotIn(option, text)
             self.refuses(USAGE, f"unknown option {option}", "run", COPY, option, "x")
 
@@ -85,8 +86,10 @@ class Mistakes(CliTest):
                 (["--sync", "ful"], "did you mean full?"),
                 (["--sync", "zebra"], "it takes full, normal or off"),
                 (["--delivery", "exactly-onc"], "did you mean exactly-once?"),
-                (["-d", "at-least-once"], "this version has only exactly-once"),
-                (["--on-error", "reject"], "this version has only stop"),
+                (["-d", "at-lest-once"], "did you mean at-least-once?"),
+                (["--drop-state", "a b"], "it takes the name of a node"),
+                (["--rename", "old"], "it takes OLD=NEW"),
+                (["--rejects-max", "x"], "from 0 to"),
                 (["--on-error", "sto"], "did you mean stop?"),
                 (["-i", "nonsense"], '--input is "nonsense"; it takes NAME=URI'),
                 (["-D", "=x"], '--define is "=x"; it takes NAME=VALUE'),

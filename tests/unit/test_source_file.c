@@ -68,7 +68,7 @@ static weir_status open_source(struct fixture *f, const char *uri)
     if (status == WEIR_OK) {
         assert_int_equal(f->source->partition_count, 1);
         assert_true(f->source->bounded);
-        f->partition = f->source->partitions;
+        f->partition = f->source->partitions[0];
     }
     return status;
 }

@@ -58,14 +58,14 @@ static void close_gen(struct fixture *f)
 static weir_status seek(struct fixture *f, size_t partition, int64_t next, const char *identity)
 {
     struct wr_position stored = {.next = next, .identity = identity};
-    return f->source->ops->seek(f->source, &f->source->partitions[partition], &stored, &f->error);
+    return f->source->ops->seek(f->source, f->source->partitions[partition], &stored, &f->error);
 }
 
 static enum wr_source_more poll(struct fixture *f, size_t partition)
 {
     enum wr_source_more more;
     wr_arena_reset(&f->polled.arena);
-    assert_int_equal(f->source->ops->poll(f->source, &f->source->partitions[partition], &f->polled,
+    assert_int_equal(f->source->ops->poll(f->source, f->source->partitions[partition], &f->polled,
                                           &more, &f->error),
                      WEIR_OK);
     assert_true((f->polled.count > 0) == (more == WR_SOURCE_MORE));
@@ -132,7 +132,7 @@ static void keyed_records_equal_a_naive_model(void **state)
         open_gen(&f, uri);
         size_t p = (size_t)parts / 2;
         for (int64_t from = 0; from < INT64_MAX / 20 / parts; from = from * 9 + 7) {
-            assert_int_equal(seek(&f, p, from, f.source->partitions[p].identity), WEIR_OK);
+            assert_int_equal(seek(&f, p, from, f.source->partitions[p]->identity), WEIR_OK);
             assert_int_equal(poll(&f, p), WR_SOURCE_MORE);
             for (size_t n = 0; n < f.polled.count; n += 97) {
                 char key[32], value[64];
@@ -264,7 +264,7 @@ static void partitions_share_the_records(void **state)
         assert_true(f.source->bounded);
         assert_int_equal(f.source->partition_count, cases[i].partitions);
         for (size_t p = 0; p < cases[i].partitions; p++) {
-            struct wr_source_partition *partition = &f.source->partitions[p];
+            struct wr_source_partition *partition = f.source->partitions[p];
             assert_int_equal(f.source->ops->bound(f.source, partition, &f.error), WEIR_OK);
             assert_int_equal(f.source->ops->lag(f.source, partition), partition->end);
             assert_int_equal(partition->index, p);
@@ -314,7 +314,7 @@ static void positions_are_checked(void **state)
         assert_int_equal(f.error.exit_code, cases[i].exit_code);
         assert_non_null(strstr(f.error.text, cases[i].text));
         if (status == WEIR_OK) {
-            assert_int_equal(f.source->partitions[0].next, cases[i].next);
+            assert_int_equal(f.source->partitions[0]->next, cases[i].next);
         }
         close_gen(&f);
     }
@@ -335,7 +335,7 @@ static void the_identity_is_what_decides_the_content(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct fixture f;
         open_gen(&f, cases[i].uri);
-        assert_string_equal(f.source->partitions[0].identity, cases[i].identity);
+        assert_string_equal(f.source->partitions[0]->identity, cases[i].identity);
         close_gen(&f);
     }
 }
@@ -346,7 +346,7 @@ static void an_endless_generator_has_no_end(void **state)
     (void)state;
     struct fixture f;
     open_gen(&f, "gen:keyed");
-    struct wr_source_partition *partition = &f.source->partitions[0];
+    struct wr_source_partition *partition = f.source->partitions[0];
     assert_int_equal(partition->end, INT64_MAX);
     assert_int_equal(f.source->ops->lag(f.source, partition), -1);
     assert_int_equal(f.source->ops->bound(f.source, partition, &f.error), WEIR_MISUSE);
@@ -367,13 +367,13 @@ static void the_rate_is_kept(void **state)
     for (size_t p = 0; p < 3; p++) {
         assert_int_equal(seek(&f, p, 50, NULL), WEIR_OK);
         assert_int_equal(poll(&f, p), WR_SOURCE_WAIT);
-        assert_int_equal(f.source->ops->lag(f.source, &f.source->partitions[p]), 0);
+        assert_int_equal(f.source->ops->lag(f.source, f.source->partitions[p]), 0);
     }
 
     f.now_us += 7999; /* 7 are due: 3, 2 and 2 */
     for (size_t p = 0; p < 3; p++) {
         int64_t due = p == 0 ? 3 : 2;
-        assert_int_equal(f.source->ops->lag(f.source, &f.source->partitions[p]), due);
+        assert_int_equal(f.source->ops->lag(f.source, f.source->partitions[p]), due);
         assert_int_equal(poll(&f, p), WR_SOURCE_MORE);
         assert_int_equal(f.polled.count, due);
         assert_int_equal(f.polled.offsets[0], 50);
@@ -382,7 +382,7 @@ static void the_rate_is_kept(void **state)
 
     f.now_us += INT64_C(1000000) * 86400 * 365; /* a year later nothing overflows */
     assert_int_equal(poll(&f, 0), WR_SOURCE_MORE);
-    assert_int_equal(f.source->ops->lag(f.source, &f.source->partitions[1]),
+    assert_int_equal(f.source->ops->lag(f.source, f.source->partitions[1]),
                      INT64_C(86400000) * 365 / 3);
     close_gen(&f);
 }

@@ -37,6 +37,7 @@
 #define WR_POLL_BYTES_MAX (256 * 1024) /* bytes of one poll, and one record */
 #define WR_TIMERS_LOADED_MAX 65536 /* due timers kept in memory for each node and clock */
 #define WR_SCAN_ROWS 256 /* rows of one step of a scan */
+#define WR_REJECTS_MAX_DEFAULT 1000000 /* dead letters kept; more are no accident: stop and look */
 #define WR_EPOCH_HISTORY 10000 /* decided epochs kept in table epoch */
 #define WR_ERROR_TEXT_MAX 1024
 #define WR_REASON_BYTES_MAX 1024 /* of one dead letter */
