@@ -122,6 +122,10 @@ static void say_start(struct wr_instance *instance)
         wr_log(instance->env, WR_LOG_NOTICE, "resuming %s, epoch %" PRId64 ", generation %" PRId64,
                info->path, info->epoch, info->generation);
     }
+    if (info->migrated) {
+        wr_log(instance->env, WR_LOG_NOTICE,
+               "the store was brought to this version's format; older versions refuse it now");
+    }
     for (size_t i = 0; i < instance->job->sink_count; i++) {
         const struct wr_sink *sink = &instance->sinks[i];
         wr_log(instance->env, WR_LOG_NOTICE, "sink %s (%.600s): %s", sink->name, sink->uri,

@@ -148,6 +148,16 @@ static weir_status raise_generation(struct wr_store *store, struct wr_error *err
     return put_meta(store, "incarnation", NULL, (int64_t)info->incarnation, error);
 }
 
+static weir_status begin_generation(struct wr_store *store, enum wr_store_kind kind,
+                                    struct wr_error *error)
+{
+    if (kind == WR_STORE_OLDER) {
+        WR_TRY(wr_store_schema_migrate(&store->sql, error));
+        store->info.migrated = true;
+    }
+    return raise_generation(store, error);
+}
+
 static int wal_hook(void *data, sqlite3 *db, const char *schema, int frames)
 {
     (void)db;
@@ -177,7 +187,7 @@ static weir_status open_all(struct wr_store *store, const struct wr_store_option
     sqlite3_wal_hook(store->sql.db, wal_hook, store);
     WR_FAULT(&store->env->fault, open_before_generation, error);
     WR_TRY(wr_sql_exec(&store->sql, "BEGIN IMMEDIATE", error));
-    WR_TRY(wr_store_end(store, raise_generation(store, error), error));
+    WR_TRY(wr_store_end(store, begin_generation(store, kind, error), error));
     WR_FAULT(&store->env->fault, open_after_generation, error);
     return WEIR_OK;
 }

@@ -34,7 +34,7 @@ struct wr_store_info {
     char path[WR_URI_BYTES_MAX]; /* absolute */
     char job[WR_NAME_BYTES_MAX + 1];
     char id[33]; /* 128 random bits in hex, made with the store */
-    bool created;
+    bool created, migrated; /* migrated: it had an older format */
     int64_t epoch; /* the last decided, 0: none */
     int64_t generation; /* ours: one more than what was found */
     uint64_t incarnation;
@@ -143,6 +143,22 @@ struct wr_store_stats {
 };
 /* Thread: any (atomic counters). */
 void wr_store_stats(const struct wr_store *store, struct wr_store_stats *stats_out);
+
+/* ---- Backup (store_backup.c) ----------------------------------------------------------------- */
+
+struct wr_backup {
+    int64_t epoch; /* the last decided one in it */
+    int64_t bytes;
+};
+/* Called now and then; false stops the backup (75). */
+typedef bool (*wr_backup_progress)(void *data, int64_t done_bytes, int64_t total_bytes);
+
+/* Copies the store as it is at this moment into a new file, synced, whole or not there at all. Jobs
+ * may go on writing; meanwhile the store's WAL cannot start over. 66: no store; 64: `file` exists
+ * or is one of the store's own; 74: disk full; 75: another backup to the same file. */
+weir_status wr_store_backup(struct wr_env *env, const char *store, const char *file,
+                            wr_backup_progress progress, void *data, struct wr_backup *result_out,
+                            struct wr_error *error);
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 

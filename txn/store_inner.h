@@ -34,7 +34,12 @@ void wr_store_vfs_close(struct wr_store_vfs *vfs); /* NULL is ignored */
 /* Makes all tables of an empty database, in the transaction that is open. */
 weir_status wr_store_schema_create(struct wr_sql *sql, struct wr_error *error);
 
-enum wr_store_kind { WR_STORE_EMPTY, WR_STORE_OURS };
+/* Brings a store of an older format to this one, in the transaction that is open. */
+weir_status wr_store_schema_migrate(struct wr_sql *sql, struct wr_error *error);
+/* For a reader of an older format: what that lacks is there as an empty temporary table. */
+weir_status wr_store_schema_stand_in(struct wr_sql *sql, struct wr_error *error);
+
+enum wr_store_kind { WR_STORE_EMPTY, WR_STORE_OLDER, WR_STORE_OURS };
 /* What the database is. 65: not weir's; 78: a newer format. Reads only. */
 weir_status wr_store_identify(struct wr_sql *sql, enum wr_store_kind *kind_out,
                               struct wr_error *error);

@@ -23,13 +23,15 @@ static weir_status open_all(struct wr_reader *reader, const char *path, struct w
         return wr_sql_fail(&reader->sql, code, error);
     }
     WR_TRY(wr_sql_configure(&reader->sql, error));
-    WR_TRY(wr_sql_exec(&reader->sql, "PRAGMA query_only=ON", error));
     enum wr_store_kind kind;
     WR_TRY(wr_store_identify(&reader->sql, &kind, error));
     if (kind == WR_STORE_EMPTY) {
         return wr_store_fail_empty(&reader->sql, error);
     }
-    return WEIR_OK;
+    if (kind == WR_STORE_OLDER) {
+        WR_TRY(wr_store_schema_stand_in(&reader->sql, error));
+    }
+    return wr_sql_exec(&reader->sql, "PRAGMA query_only=ON", error);
 }
 
 weir_status wr_reader_open(struct wr_env *env, const char *path, struct wr_reader **reader_out,

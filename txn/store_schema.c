@@ -53,6 +53,7 @@ static const struct table tables[] = {
                " source TEXT, part TEXT, offset INTEGER, node TEXT NOT NULL,"
                " input INTEGER NOT NULL, seq INTEGER NOT NULL, key BLOB, value BLOB,"
                " headers BLOB, time_ms INTEGER NOT NULL, timer BLOB, reason TEXT NOT NULL) STRICT"},
+    {"retry", "CREATE TABLE retry(reject INTEGER PRIMARY KEY) STRICT"}, /* since format 2 */
 };
 enum { TABLE_COUNT = sizeof tables / sizeof *tables };
 
@@ -75,6 +76,31 @@ weir_status wr_store_schema_create(struct wr_sql *sql, struct wr_error *error)
     snprintf(text, sizeof text, "PRAGMA application_id=%d; PRAGMA user_version=%d", WR_STORE_MARK,
              WR_STORE_FORMAT);
     return wr_sql_exec(sql, text, error);
+}
+
+weir_status wr_store_schema_migrate(struct wr_sql *sql, struct wr_error *error)
+{
+    int64_t taken;
+    const struct table *retry = &tables[TABLE_COUNT - 1];
+    WR_TRY(wr_sql_find(sql, "SELECT 1 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE",
+                       retry->name, &taken, error));
+    if (taken) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
+                       "cannot %s %s: it has a table `%s`, a name that is weir's own since format "
+                       "%d; rename it (sqlite3 %s 'ALTER TABLE %s RENAME TO ...'), and the job's "
+                       "sink with it",
+                       sql->doing, sql->path, retry->name, WR_STORE_FORMAT, sql->path, retry->name);
+    }
+    WR_TRY(wr_sql_exec(sql, retry->text, error));
+    char text[64];
+    snprintf(text, sizeof text, "PRAGMA user_version=%d", WR_STORE_FORMAT);
+    return wr_sql_exec(sql, text, error);
+}
+
+weir_status wr_store_schema_stand_in(struct wr_sql *sql, struct wr_error *error)
+{
+    return wr_sql_exec(sql, "CREATE TEMP TABLE IF NOT EXISTS retry(reject INTEGER PRIMARY KEY)",
+                       error);
 }
 
 weir_status wr_store_meta(struct wr_sql *sql, const char *key, char *text, size_t size,
@@ -124,8 +150,8 @@ weir_status wr_store_identify(struct wr_sql *sql, enum wr_store_kind *kind_out,
     if (mark == WR_STORE_MARK && format > WR_STORE_FORMAT) {
         return fail_newer(sql, format, error);
     }
-    if (mark == WR_STORE_MARK && format == WR_STORE_FORMAT) {
-        *kind_out = WR_STORE_OURS;
+    if (mark == WR_STORE_MARK && format > 0) {
+        *kind_out = format < WR_STORE_FORMAT ? WR_STORE_OLDER : WR_STORE_OURS;
         return WEIR_OK;
     }
     WR_TRY(wr_sql_integer(sql, "SELECT count(*) FROM sqlite_schema", &objects, error));

@@ -249,7 +249,7 @@ static void a_newer_format_is_refused(void **state)
     struct scratch *s = *state;
     scratch_open(s);
     scratch_close(s);
-    scratch_sql(s, "PRAGMA user_version=2; UPDATE meta SET value='9.8.7' WHERE key='weir'");
+    scratch_sql(s, "PRAGMA user_version=99; UPDATE meta SET value='9.8.7' WHERE key='weir'");
     scratch_must_fail(s, try_path(s, s->path, "test", true), WR_EXIT_CONFIG, "9.8.7");
     scratch_must_fail(s, wr_reader_open(&s->env, s->path, &s->reader, &s->error), WR_EXIT_CONFIG,
                       "9.8.7");
