@@ -21,7 +21,8 @@
  *  7. One process per store (flock on a lock file beside it). A generation row, raised at each
  *     open, is checked in each transaction.
  *  8. One read-write connection per store, and it alone checkpoints. Others are read-only with
- *     wal_autocheckpoint=0, and end each snapshot within a second.
+ *     wal_autocheckpoint=0, and end each snapshot within a second; but for a backup, whose one
+ *     snapshot lasts as long as its copy, while the WAL grows.
  *  9. Everything that must be atomic is in one database file.
  * 10. Every input record is processed, rejected whole, or not yet read; each rejecting call leaves
  *     one dead letter and no other effect.

@@ -74,7 +74,8 @@ struct wr_command {
 };
 
 extern const struct wr_command wr_command_run, wr_command_inspect, wr_command_verify,
-    wr_command_topics, wr_command_produce, wr_command_consume, wr_command_rejects;
+    wr_command_topics, wr_command_produce, wr_command_consume, wr_command_rejects,
+    wr_command_backup;
 
 /* The options of `run` as a program with its job built in has them (run.c). */
 int wr_cli_run_define(struct wr_cli *cli, const char *name, void (*define)(weir_job *), int argc,
