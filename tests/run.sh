@@ -31,6 +31,7 @@ usage()
 needs=(
     "gcc:command -v gcc"
     "libc6-dev:test -e /usr/include/stdio.h"
+    "g++:command -v g++"
     "clang:command -v clang"
     "libclang-rt-dev:ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a"
     "cmake:command -v cmake"
