@@ -121,7 +121,8 @@ def make_home(folder):
     tools.mkdir()
     compiler = tools / "cc"
     sanitize = "" if SANITIZE == "none" else f"-fsanitize={SANITIZE}"
-    compiler.write_text(f'#!/bin/sh\nexec "${{CC:-gcc}}" {WARNINGS} {sanitize} "$@"\n')
+    real = os.environ.get("CC", "gcc")  # by name: cmake sets CC to this very script
+    compiler.write_text(f'#!/bin/sh\nexec {real} {WARNINGS} {sanitize} "$@"\n')
     compiler.chmod(compiler.stat().st_mode | stat.S_IXUSR)
     return dict(os.environ, HOME=str(folder), PATH=f"{tools}:{os.environ['PATH']}", LC_ALL="C")
 
