@@ -16,7 +16,7 @@
 #include "txn/base/error.h"
 #include "txn/store.h"
 
-enum form { FORM_NUMBER, FORM_SIZE, FORM_BOOL, FORM_TYPE };
+enum form { FORM_NUMBER, FORM_SIZE, FORM_BOOL, FORM_TYPE, FORM_MISSING, FORM_PATH };
 
 struct rule {
     const char *name;
@@ -54,6 +54,12 @@ static const struct shape shapes[] = {
      GEN_RULES(20, WR_RECORD_BYTES_MAX - 20, INT64_MAX)},
     {"gen", "lines", WR_SCHEME_GEN, true, PATH_KIND,
      GEN_RULES(1, WR_RECORD_BYTES_MAX, INT64_C(4294967296))},
+    {"log",
+     NULL,
+     WR_SCHEME_LOG,
+     true,
+     PATH_TOPIC,
+     {{"store", FORM_PATH, 0, 0}, {"missing", FORM_MISSING, 0, 0}}},
     {"file", NULL, WR_SCHEME_FILE, false, PATH_FILE, {{"append", FORM_BOOL, 0, 0}}},
     {"table",
      NULL,
@@ -76,6 +82,7 @@ enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 static const char *const types[] = {"text", "integer", "real", "blob", NULL};
 static const char *const switches[] = {"true", "false", NULL};
+static const char *const missings[] = {"fail", "earliest", "latest", NULL};
 
 /* "; did you mean X?" or "; known: X, Y". */
 static const char *advice(const char *word, const char *const *candidates, char *text, size_t size)
@@ -122,12 +129,6 @@ static weir_status fail_unknown_scheme(const char *scheme, const char *uri, bool
     if (strcmp(scheme, "kafka") == 0) {
         return usage(error, "%s \"%.*s\": this version does not %s Kafka", side, URI_SHOWN, uri,
                      is_source ? "read" : "write to");
-    }
-    if (is_source && strcmp(scheme, "log") == 0) {
-        return usage(error,
-                     "source \"%.*s\": this version does not read embedded topics as a source; "
-                     "`weir consume` shows their records",
-                     URI_SHOWN, uri);
     }
     const char *known[SHAPES + 1];
     size_t count = 0;
@@ -186,6 +187,14 @@ static bool decode(char *path)
     }
     *to = '\0';
     return true;
+}
+
+static weir_status fail_percent(const char *uri, struct wr_error *error)
+{
+    return usage(error,
+                 "\"%.*s\": a %% in a path is followed by two hexadecimal digits other than 00; a "
+                 "%% itself is written %%25",
+                 URI_SHOWN, uri);
 }
 
 static bool is_identifier(const char *name)
@@ -259,9 +268,10 @@ static weir_status check_path(const struct shape *shape, const char *uri, const 
     case PATH_TOPIC:
         if (!wr_name_is_valid(path)) {
             return usage(error,
-                         "sink \"%.*s\": \"%.64s\" is no name for a topic; use 1 to %d of "
+                         "%s \"%.*s\": \"%.64s\" is no name for a topic; use 1 to %d of "
                          "A-Z a-z 0-9 _ . -",
-                         URI_SHOWN, uri, path, WR_NAME_BYTES_MAX);
+                         shape->is_source ? "source" : "sink", URI_SHOWN, uri, path,
+                         WR_NAME_BYTES_MAX);
         }
         return WEIR_OK;
     }
@@ -292,6 +302,13 @@ static weir_status check_value(const char *uri, const struct wr_parameter *param
         return check_word(uri, parameter, switches, error);
     case FORM_TYPE:
         return check_word(uri, parameter, types, error);
+    case FORM_MISSING:
+        return check_word(uri, parameter, missings, error);
+    case FORM_PATH:
+        if (*parameter->value) {
+            return WEIR_OK;
+        }
+        return usage(error, "\"%.*s\": %s names no file", URI_SHOWN, uri, parameter->name);
     case FORM_NUMBER:
     case FORM_SIZE:
         if (rule->form == FORM_SIZE
@@ -358,6 +375,9 @@ static weir_status parse_query(const struct shape *shape, char *query, struct wr
         }
         *value++ = '\0';
         struct wr_parameter parameter = {name, value};
+        if (strcmp(name, "store") == 0 && !decode(value)) {
+            return fail_percent(endpoint->uri, error);
+        }
         WR_TRY(check_parameter(shape, endpoint, &parameter, error));
         if (wr_endpoint_parameter(endpoint, name)) {
             return usage(error, "\"%.*s\": %s is given twice", URI_SHOWN, endpoint->uri, name);
@@ -407,14 +427,20 @@ weir_status wr_endpoint_parse(const char *uri, bool is_source, struct wr_arena *
     *endpoint_out = (struct wr_endpoint){.scheme = shape->id, .uri = own, .path = path};
     bool has_glob = strpbrk(path, "*[") != NULL;
     if (!decode(path)) {
-        return usage(error,
-                     "\"%.*s\": a %% in a path is followed by two hexadecimal digits other than "
-                     "00; a %% itself is written %%25",
-                     URI_SHOWN, uri);
+        return fail_percent(uri, error);
     }
     WR_TRY(check_path(shape, uri, path, has_glob, error));
     shape = find_shape(scheme, is_source, path);
-    return query ? parse_query(shape, query, arena, endpoint_out, error) : WEIR_OK;
+    if (query) {
+        WR_TRY(parse_query(shape, query, arena, endpoint_out, error));
+    }
+    if (is_source && shape->id == WR_SCHEME_LOG && !wr_endpoint_parameter(endpoint_out, "store")) {
+        return usage(error,
+                     "source \"%.*s\" does not say whose topic it is; write log:%.64s?store=FILE, "
+                     "the store of the job that fills it",
+                     URI_SHOWN, uri, path);
+    }
+    return WEIR_OK;
 }
 
 const char *wr_endpoint_parameter(const struct wr_endpoint *endpoint, const char *name)

@@ -241,9 +241,13 @@ static weir_status seal_positions(struct wr_instance *instance, struct wr_error 
                 return wr_fail_memory(error);
             }
         }
+        const char *identity = part->at->identity ? part->at->identity : "";
+        identity = wr_arena_string(&epoch->arena, identity); /* the source may change it any time */
+        if (!identity) {
+            return wr_fail_memory(error);
+        }
         epoch->positions[epoch->position_count++] = (struct wr_position){
-            part->node->name,  part->at->part, part->next,
-            time.watermark_ms, time.idle,      part->at->identity ? part->at->identity : ""};
+            part->node->name, part->at->part, part->next, time.watermark_ms, time.idle, identity};
         part->sealed_next = part->next;
         part->at->kept = part->next;
         part->sealed_time = time;

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "engine/instance.h"
 #include "txn/base/assert.h"
@@ -13,9 +14,34 @@ enum { DISCOVER_US = 1000000, DISCOVER_WOKEN_US = 50000 };
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
+/* A job cannot read a topic of the store that it writes: it would wait for its own epochs. */
+static weir_status check_not_own(struct wr_instance *instance, const struct wr_node *node,
+                                 struct wr_error *error)
+{
+    char own[WR_NAME_BYTES_MAX + 8];
+    struct stat first, second;
+    snprintf(own, sizeof own, "%s.weir", instance->job->name);
+    const char *store = instance->options->store ? instance->options->store : own;
+    const char *read = wr_endpoint_parameter(&node->endpoint, "store");
+    bool same = strcmp(store, read) == 0 ||
+                (stat(store, &first) == 0 && stat(read, &second) == 0 &&
+                 first.st_dev == second.st_dev && first.st_ino == second.st_ino);
+    if (!same) {
+        return WEIR_OK;
+    }
+    return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                   "source %s: %.1000s is this job's own store; a job reads another job's topics: "
+                   "name that one's store with -i %s=log:%s?store=FILE, or another one for this "
+                   "job with --store",
+                   node->name, read, node->name, node->endpoint.path);
+}
+
 static weir_status open_by_endpoint(struct wr_instance *instance, struct wr_node *node,
                                     struct wr_source **source_out, struct wr_error *error)
 {
+    if (node->endpoint.scheme == WR_SCHEME_LOG) {
+        WR_TRY(check_not_own(instance, node, error));
+    }
     return wr_source_open(instance->env, node->name, &node->endpoint, &instance->arena, source_out,
                           error);
 }

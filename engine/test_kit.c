@@ -329,8 +329,13 @@ bool weir_test_crash_at(weir_test *test, const char *fault_point, int count)
 
 const char *weir_test_fault(int number)
 {
-    bool known = number >= 0 && number + 1 < WR_FAULT_COUNT;
-    return known ? wr_fault_name((enum wr_fault_point)(number + 1)) : NULL;
+    for (int point = 1; point < WR_FAULT_COUNT; point++) { /* not all numbers are given */
+        const char *name = wr_fault_name((enum wr_fault_point)point);
+        if (name && number-- == 0) {
+            return name;
+        }
+    }
+    return NULL;
 }
 
 bool weir_test_crashed(const weir_test *test)

@@ -32,8 +32,9 @@ weir_status wr_cli_init(struct wr_cli *cli)
     }
     char name[64];
     const char *names[WR_FAULT_COUNT + 1] = {NULL};
-    for (int point = 0; point < WR_FAULT_COUNT; point++) {
-        names[point] = wr_fault_name((enum wr_fault_point)point);
+    for (int point = 0, count = 0; point < WR_FAULT_COUNT; point++) { /* not all are given */
+        names[count] = wr_fault_name((enum wr_fault_point)point);
+        count += names[count] != NULL;
     }
     snprintf(name, sizeof name, "%.*s", (int)strcspn(fault, ":"), fault);
     const char *near = wr_nearest(name, names);

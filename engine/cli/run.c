@@ -92,7 +92,8 @@ static const char help_built_in[] =
 static const char help_options[] =
 "What it reads and writes\n"
 "  -i, --input NAME=URI     where source NAME reads: file:PATH, gen:keyed,\n"
-"                           gen:lines (?records=N&keys=K&size=B&partitions=P)\n"
+"                           gen:lines (?records=N&keys=K&size=B&partitions=P),\n"
+"                           log:TOPIC?store=FILE, another job's topic\n"
 "  -o, --output NAME=URI    where sink NAME goes: table:NAME, log:TOPIC,\n"
 "                           file:PATH, stdout:, null:\n"
 "  -s, --store FILE         the store; default NAME.weir in this directory\n"

@@ -22,7 +22,7 @@ struct wr_source_partition {
     const char *part; /* the position's key: path, or partition number */
     const char *identity; /* what must not change, stored with each position; NULL: nothing to
                              check. A source whose input is renewed (a rotated file) may change what
-                             it points to; the old text stays */
+                             it points to, and the text: the engine copies it when it seals */
     int64_t next; /* where the next poll starts */
     int64_t kept; /* the engine's: no poll will start below this any more */
     int64_t end; /* where a bounded run ends; INT64_MAX: unbounded, or not yet known. By bound */
@@ -107,6 +107,9 @@ weir_status wr_source_file_open(struct wr_env *env, const char *name,
                                 const struct wr_endpoint *endpoint, struct wr_arena *arena,
                                 struct wr_source **source_out, struct wr_error *error);
 weir_status wr_source_gen_open(struct wr_env *env, const char *name,
+                               const struct wr_endpoint *endpoint, struct wr_arena *arena,
+                               struct wr_source **source_out, struct wr_error *error);
+weir_status wr_source_log_open(struct wr_env *env, const char *name,
                                const struct wr_endpoint *endpoint, struct wr_arena *arena,
                                struct wr_source **source_out, struct wr_error *error);
 

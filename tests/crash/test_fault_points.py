@@ -30,6 +30,13 @@ def lines_of_any_bytes(folder):
     (folder / "in.txt").write_bytes(b"\n".join(lines))  # the last line without newline
 
 
+def another_store(folder):
+    """A topic of two partitions, in batches of 50, in the store of another job."""
+    job = Job("copy", "-q", "-i", KEYED, "-o", "out=log:out?partitions=2", *SMALL_EPOCHS,
+              folder=folder, store="other.weir")
+    job.run()
+
+
 CONFIGURATIONS = [
     # Every kind of sink, state, timers, rejects, headers, epochs that are undone.
     Configuration("everything", "crash_all", ["-i", KEYED, *SMALL_EPOCHS, *UNDO], (1, 4, 11)),
@@ -42,6 +49,10 @@ CONFIGURATIONS = [
                   (2,)),
     Configuration("count into a table", "count",
                   ["-i", KEYED, "-o", "out=table:out", *SMALL_EPOCHS], (2,)),
+    # What another job has written, read to where it ended.
+    Configuration("another job's topic", "copy",
+                  ["-i", "in=log:out?store=other.weir", "--until-end", *SMALL_EPOCHS], (3,),
+                  by_key=True, prepare=another_store),
 ]
 
 

@@ -41,7 +41,9 @@
     X(25, trim_after) /* trimmed within a transaction that has not ended */                        \
     X(26, cut_before) /* a file sink is longer than its marker */                                  \
     X(27, cut_after)                                                                               \
-    X(28, stop_before_end) /* a graceful stop decided everything, the store is still open */
+    X(28, stop_before_end) /* a graceful stop decided everything, the store is still open */       \
+    X(43, log_after_look) /* another store's topic has changed, its ends were read */              \
+    X(44, log_after_poll) /* its records were read, none of them dispatched */
 
 enum wr_fault_point {
 #define WR_FAULT_ENUM(number, name) WR_FAULT_##name = (number),
