@@ -218,6 +218,9 @@ static weir_status get_header(const unsigned char **at, const unsigned char *end
     if (!*at) {
         return fail_damaged(error, "a header ends beyond its end");
     }
+    if (name.size && memchr(name.data, '\0', name.size)) { /* what is behind it would be lost */
+        return fail_damaged(error, "a header's name has a NUL in it");
+    }
     char *text = wr_arena_alloc(arena, name.size + 1);
     if (!text) {
         return wr_fail_memory(error);

@@ -133,11 +133,14 @@ static weir_status raise_generation(struct wr_store *store, struct wr_error *err
     WR_TRY(wr_sql_integer(&store->sql, "SELECT value FROM meta WHERE key = 'epoch'", &info->epoch,
                           error));
     WR_TRY(wr_sql_integer(&store->sql, "SELECT max(number) FROM epoch", &newest, error));
-    if (info->epoch < 0 || found < 0 || newest != info->epoch) {
+    if (info->epoch < 0 || info->epoch > WR_COUNTER_MAX || newest != info->epoch) {
         return wr_sql_broken(&store->sql, error,
                              "meta says that epoch %lld was the last one, the newest in table "
                              "epoch is %lld",
                              (long long)info->epoch, (long long)newest);
+    }
+    if (found < 0 || found > WR_COUNTER_MAX) {
+        return wr_sql_broken(&store->sql, error, "it was opened %lld times", (long long)found);
     }
     store->decided = info->epoch;
     info->generation = found + 1;

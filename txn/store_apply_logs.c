@@ -41,6 +41,14 @@ static weir_status get_extent(struct wr_store *store, int64_t topic, int32_t par
         .crc = sqlite3_column_int64(statement, 3),
     };
     sqlite3_reset(statement);
+    const struct extent *is = extent_out;
+    if (is->first < 0 || is->next < is->first || is->next > WR_COUNTER_MAX || is->bytes < 0 ||
+        is->bytes > WR_COUNTER_MAX) {
+        return wr_sql_broken(&store->sql, error,
+                             "partition %d of topic %lld reaches from %lld to %lld, in %lld bytes",
+                             (int)partition, (long long)topic, (long long)is->first,
+                             (long long)is->next, (long long)is->bytes);
+    }
     return WEIR_OK;
 }
 
@@ -78,13 +86,20 @@ static weir_status oldest_batches(struct wr_store *store, const struct trim *tri
             return WEIR_OK;
         }
         wr_assert_that(count, <, TRIM_STEP);
-        rows_out[count] = (struct batch_row){
+        struct batch_row *to = &rows_out[count];
+        *to = (struct batch_row){
             .id = sqlite3_column_int64(statement, 0),
             .first = sqlite3_column_int64(statement, 1),
             .count = sqlite3_column_int64(statement, 2),
             .bytes = sqlite3_column_int64(statement, 3),
             .written_ms = sqlite3_column_int64(statement, 4),
         };
+        if (to->first < 0 || to->first > WR_COUNTER_MAX || to->count < 1 ||
+            to->count > UINT32_MAX) {
+            sqlite3_reset(statement);
+            return wr_sql_broken(&store->sql, error, "a batch of %lld records at offset %lld",
+                                 (long long)to->count, (long long)to->first);
+        }
     }
 }
 

@@ -113,6 +113,17 @@ static weir_status keep_topic(struct wr_store *store, struct wr_sink *sink,
     return wr_sql_run_once(&store->sql, statement, error);
 }
 
+static weir_status take_next(struct wr_store *store, struct wr_sink *sink, int32_t partition,
+                             int64_t next, struct wr_error *error)
+{
+    if (next < 0 || next > WR_COUNTER_MAX) {
+        return wr_sql_broken(&store->sql, error, "partition %d of topic `%s` ends at offset %lld",
+                             (int)partition, sink->topic_name, (long long)next);
+    }
+    sink->next[partition] = next;
+    return WEIR_OK;
+}
+
 static weir_status load_next(struct wr_store *store, struct wr_sink *sink, struct wr_error *error)
 {
     sqlite3_stmt *statement;
@@ -130,7 +141,7 @@ static weir_status load_next(struct wr_store *store, struct wr_sink *sink, struc
     while (status == WEIR_OK && row && count <= sink->partitions) {
         status = wr_sql_step(&store->sql, statement, &row, error);
         if (status == WEIR_OK && row && count++ < sink->partitions) {
-            sink->next[count - 1] = sqlite3_column_int64(statement, 0);
+            status = take_next(store, sink, count - 1, sqlite3_column_int64(statement, 0), error);
         }
     }
     sqlite3_finalize(statement);

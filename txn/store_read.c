@@ -291,9 +291,12 @@ weir_status wr_reader_topics(struct wr_reader *reader, const char *name, bool ou
             sqlite3_reset(statement);
             return wr_fail_memory(error);
         }
-        if (!topics[count].name) {
+        if (!topics[count].name || topics[count].partitions < 1 ||
+            topics[count].partitions > WR_PARTITIONS_MAX) {
+            int partitions = topics[count].partitions;
             sqlite3_reset(statement);
-            return wr_sql_broken(&reader->sql, error, "a row of table topic has no name");
+            return wr_sql_broken(&reader->sql, error, "topic `%.100s` has %d partitions",
+                                 topics[count].name ? topics[count].name : "", partitions);
         }
         count++;
     }
@@ -321,7 +324,8 @@ weir_status wr_reader_extent(struct wr_reader *reader, int64_t topic, int32_t pa
                                      .next = sqlite3_column_int64(statement, 1),
                                      .bytes = sqlite3_column_int64(statement, 2)};
     sqlite3_reset(statement);
-    if (extent_out->first < 0 || extent_out->next < extent_out->first || extent_out->bytes < 0) {
+    if (extent_out->first < 0 || extent_out->next < extent_out->first ||
+        extent_out->next > WR_COUNTER_MAX || extent_out->bytes < 0) {
         return wr_sql_broken(&reader->sql, error,
                              "partition %d of topic %lld reaches from %lld to %lld", (int)partition,
                              (long long)topic, (long long)extent_out->first,

@@ -102,6 +102,9 @@ static const struct rule rules[] = {
     {"table position",
      "SELECT 'table position: ' || source || ' ' || part || ' is at ' || next FROM position"
      " WHERE next < 0"},
+    {"table topic",
+     "SELECT 'topic ' || name || ' says ' || outbox || ' where 1 is an outbox and 0 is none'"
+     " FROM topic WHERE outbox NOT IN (0, 1)"},
     {"table partition",
      "SELECT 'topic ' || " LOG_NAME " || ' partition ' || partition.partition || ' ends at '"
      " || partition.next || ', and the newest epoch says ' || coalesce(e.next, 0)"

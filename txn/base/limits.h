@@ -23,6 +23,9 @@
 #define WR_WAL_BYTES_CHECKPOINT (4LL * 1024 * 1024) /* checkpoint from here on; decides p99 */
 
 #define WR_NAME_BYTES_MAX 64 /* of nodes, sources, sinks, topics: fits a terminal column */
+/* Offsets, epochs, generations, row numbers: no store gets there, so what is above is damage, and
+ * what is below can be added to without a thought. */
+#define WR_COUNTER_MAX (INT64_MAX / 2)
 #define WR_URI_BYTES_MAX 4096 /* PATH_MAX of Linux */
 #define WR_NODES_MAX 1024 /* the graph is walked depth first on the C stack */
 #define WR_STACK_BYTES (WR_NODES_MAX * 64 * 1024) /* of that walk, whatever `ulimit -s` says */
