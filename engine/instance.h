@@ -115,6 +115,7 @@ struct wr_instance {
     struct wr_part *parts;
     size_t part_count, part_capacity, poll_at;
     size_t *source_parts; /* by source: how many of its partitions are among the parts */
+    int64_t measured_us; /* when lag, watermark and timers were last put into the metrics */
     int64_t discover_us; /* when sources were last asked for new partitions */
     _Atomic bool woken; /* a watch fired since then; set by the loop */
     /* How a source is opened; the test kit sets its own. */
@@ -190,6 +191,8 @@ weir_status wr_instance_drop(struct wr_instance *instance, struct wr_error *erro
 void wr_instance_drain(struct wr_instance *instance);
 /* Between batches: timers that the clock makes due. */
 void wr_instance_tick(struct wr_instance *instance);
+/* Brings lag, watermark and timers in the metrics up to date, ten times a second or always. */
+void wr_instance_measure(struct wr_instance *instance, bool always);
 /* Lag over all partitions, -1: not known. */
 int64_t wr_instance_lag(struct wr_instance *instance);
 /* Wall-clock milliseconds until the next clock timer or idle partition, INT64_MAX: none. */
@@ -208,7 +211,7 @@ void wr_inputs_note_ends(struct wr_instance *instance);
 weir_status wr_inputs_discover(struct wr_instance *instance, struct wr_error *error);
 /* There may be partitions later of which nothing is known yet. */
 bool wr_inputs_grow(const struct wr_instance *instance);
-/* Every source has watches: no need to poll while nothing changes. */
+/* Every source that is not read to its end has watches: no need to poll while nothing changes. */
 bool wr_inputs_watched(const struct wr_instance *instance);
 
 /* ---- pace.c ---------------------------------------------------------------------------------- */

@@ -10,7 +10,7 @@
 #include "engine/instance.h"
 #include "txn/base/assert.h"
 
-enum { DISCOVER_US = 1000000, DISCOVER_WOKEN_US = 50000 };
+enum { DISCOVER_US = 1000000, DISCOVER_WOKEN_US = 50000, MEASURE_US = 100000 };
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
@@ -261,10 +261,20 @@ bool wr_inputs_grow(const struct wr_instance *instance)
     return false;
 }
 
+/* Whether a source may have records without a word. */
+static bool is_silent(const struct wr_instance *instance, const struct wr_source *source)
+{
+    bool silent = source->watch_count == 0 && source->partition_count == 0;
+    for (size_t i = 0; source->watch_count == 0 && i < instance->part_count; i++) {
+        silent = silent || (instance->parts[i].source == source && !instance->parts[i].ended);
+    }
+    return silent;
+}
+
 bool wr_inputs_watched(const struct wr_instance *instance)
 {
     for (size_t i = 0; i < instance->job->source_count; i++) {
-        if (instance->sources[i]->watch_count == 0) {
+        if (is_silent(instance, instance->sources[i])) {
             return false;
         }
     }
@@ -283,4 +293,18 @@ int64_t wr_instance_lag(struct wr_instance *instance)
         all += lag;
     }
     return all + (int64_t)(instance->polled.count - instance->cursor);
+}
+
+void wr_instance_measure(struct wr_instance *instance, bool always)
+{
+    int64_t now_us = instance->env->monotonic_us(instance->env);
+    struct wr_metrics *metrics = &instance->metrics;
+    if (!always && now_us - instance->measured_us < MEASURE_US) {
+        return;
+    }
+    instance->measured_us = now_us;
+    atomic_store_explicit(&metrics->lag_records, wr_instance_lag(instance), memory_order_relaxed);
+    atomic_store_explicit(&metrics->watermark_ms, wr_time_watermark(instance),
+                          memory_order_relaxed);
+    atomic_store_explicit(&metrics->timers, wr_time_pending(instance), memory_order_relaxed);
 }

@@ -1,4 +1,4 @@
-/* loop.c: the only file that names libuv. See loop.h for the threads.
+/* loop.c: with loop_watch.c the only file that names libuv. See loop.h for the threads.
  *
  * Hand-overs, all under the mutex but for the instance's own `handed` flag:
  *
@@ -20,14 +20,13 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "engine/loop_watch.h"
 #include "txn/base/assert.h"
 
 enum {
     SHOW_MS = 200,
-    EMPTY_WAIT_MS_MAX = 10, /* between polls that bring nothing */
     LINGER_US = 1000, /* an adaptive epoch is not sealed younger while records wait */
     FORWARD_WAIT_MS = 10000, /* after a signal */
-    MEASURE_US = 100000,
 };
 
 struct loop {
@@ -51,8 +50,8 @@ struct loop {
     struct wr_error error;
     wr_loop_show show;
     void *show_data;
-    int64_t measured_us;
-    int empty_ms;
+    struct wr_watch *watch;
+    bool sleeping; /* the operator thread waits for input, for long */
 };
 
 static int64_t now_us(struct loop *loop)
@@ -131,21 +130,6 @@ static weir_status seal(struct loop *loop, struct wr_error *error)
     return WEIR_OK;
 }
 
-static void measure(struct loop *loop)
-{
-    struct wr_instance *instance = loop->instance;
-    int64_t now = now_us(loop);
-    if (now - loop->measured_us < MEASURE_US) {
-        return;
-    }
-    loop->measured_us = now;
-    struct wr_metrics *metrics = &instance->metrics;
-    atomic_store_explicit(&metrics->lag_records, wr_instance_lag(instance), memory_order_relaxed);
-    atomic_store_explicit(&metrics->watermark_ms, wr_time_watermark(instance),
-                          memory_order_relaxed);
-    atomic_store_explicit(&metrics->timers, wr_time_pending(instance), memory_order_relaxed);
-}
-
 /* Units until the queue is empty, the epoch is full, or it is time to seal. */
 static weir_status fill(struct loop *loop, bool *idle_out, struct wr_error *error)
 {
@@ -170,17 +154,31 @@ static weir_status fill(struct loop *loop, bool *idle_out, struct wr_error *erro
     return WEIR_OK;
 }
 
-/* How long there is nothing to do, in milliseconds. */
-static int64_t idle_ms(struct loop *loop)
+/* Waits for input, for as long as there is nothing to do. A change of the inputs ends a long wait;
+ * a short one ends soon enough, however many changes there are. */
+static void input_wait(struct loop *loop)
 {
-    struct wr_instance *instance = loop->instance;
-    int64_t wait = ++loop->empty_ms < EMPTY_WAIT_MS_MAX ? loop->empty_ms : EMPTY_WAIT_MS_MAX;
-    loop->empty_ms = (int)wait;
-    int64_t next = wr_instance_next_ms(instance);
-    wait = next < wait ? next : wait;
-    int64_t left = wr_pace_left_ms(instance);
-    wait = left < wait ? left : wait;
-    return wait > 0 ? wait : 1;
+    int64_t wait = wr_watch_idle_ms(loop->watch);
+    wr_reader_end(loop->instance->reader);
+    uv_mutex_lock(&loop->mutex);
+    loop->sleeping = wait > 1 && !wr_watch_has_news(loop->watch);
+    if (!loop->quit && !atomic_load(&loop->stop) && (loop->sleeping || wait == 1)) {
+        uv_cond_timedwait(&loop->for_operate, &loop->mutex, (uint64_t)wait * 1000000);
+    }
+    loop->sleeping = false;
+    uv_mutex_unlock(&loop->mutex);
+}
+
+/* What was read before a source failed is decided: the next start need not read it again, and gets
+ * as far even if it fails at the same place. */
+static weir_status keep_read(struct loop *loop, weir_status status)
+{
+    struct wr_error ignored = {.status = WEIR_OK};
+    weir_status decided;
+    if (wr_instance_has_work(loop->instance) && seal(loop, &ignored) == WEIR_OK) {
+        (void)wait_decided(loop, &ignored, &decided);
+    }
+    return status;
 }
 
 /* The end of time gets an epoch of its own: were the last records undone with it, they would come
@@ -206,9 +204,12 @@ static weir_status operate_round(struct loop *loop, bool *end_out, struct wr_err
     }
     wr_instance_tick(instance);
     WR_TRY(wr_inputs_discover(instance, error));
-    measure(loop);
+    wr_instance_measure(instance, false);
     if (!wr_instance_queued(instance)) {
-        WR_TRY(wr_instance_poll(instance, &more, error));
+        weir_status status = wr_instance_poll(instance, &more, error);
+        if (status != WEIR_OK) {
+            return keep_read(loop, status);
+        }
     }
     waiting_for(loop, WR_WAITING_OPERATORS);
     WR_TRY(fill(loop, &idle, error));
@@ -219,14 +220,14 @@ static weir_status operate_round(struct loop *loop, bool *end_out, struct wr_err
     }
     *end_out = ended;
     if (wr_pace_should_seal(instance, idle)) {
-        loop->empty_ms = 0;
+        wr_watch_busy(loop->watch);
         return seal(loop, error);
     }
     if (!ended && idle && more == WR_SOURCE_WAIT) {
         waiting_for(loop, WR_WAITING_INPUT);
-        operator_wait(loop, idle_ms(loop));
+        input_wait(loop);
     } else {
-        loop->empty_ms = 0;
+        wr_watch_busy(loop->watch);
     }
     return WEIR_OK;
 }
@@ -254,8 +255,7 @@ static weir_status operate_all(struct loop *loop, struct wr_error *error)
         WR_TRY(seal(loop, error));
     }
     (void)wait_decided(loop, error, &status);
-    loop->measured_us = 0;
-    measure(loop);
+    wr_instance_measure(instance, true);
     return status;
 }
 
@@ -457,6 +457,17 @@ static void on_changed(uv_async_t *handle)
     }
 }
 
+/* A file that a source watches has changed. */
+static void on_files(void *data)
+{
+    struct loop *loop = data;
+    uv_mutex_lock(&loop->mutex);
+    if (loop->sleeping) {
+        uv_cond_signal(&loop->for_operate);
+    }
+    uv_mutex_unlock(&loop->mutex);
+}
+
 static int start_handles(struct loop *loop)
 {
     int code = uv_loop_init(&loop->uv);
@@ -482,6 +493,9 @@ static int start_handles(struct loop *loop)
     code = uv_signal_start(&loop->interrupt, on_signal, SIGINT);
     if (code == 0) {
         code = uv_signal_start(&loop->terminate, on_signal, SIGTERM);
+    }
+    if (code == 0) {
+        code = wr_watch_start(&loop->uv, loop->instance, on_files, loop, &loop->watch);
     }
     return code ? code : uv_timer_start(&loop->timer, on_timer, SHOW_MS, SHOW_MS);
 }
@@ -545,6 +559,7 @@ weir_status wr_loop_run(struct wr_instance *instance, wr_loop_show show, void *s
     uv_walk(&loop->uv, close_handle, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     uv_loop_close(&loop->uv);
+    wr_watch_free(loop->watch);
     uv_mutex_destroy(&loop->mutex);
     uv_cond_destroy(&loop->for_operate);
     uv_cond_destroy(&loop->for_decide);

@@ -101,8 +101,13 @@ static void on_show(void *data, bool final)
 static const char *guarantee_of(struct wr_instance *instance, const struct wr_sink *sink)
 {
     switch (sink->kind) {
-    case WR_SINK_TABLE:
     case WR_SINK_LOG:
+        if (instance->options->sync != WR_SYNC_FULL) {
+            return "exactly-once: decided in one transaction with the positions; a power cut may "
+                   "take back what another process has already read (--sync full does not)";
+        }
+        return "exactly-once: decided in one transaction with the positions";
+    case WR_SINK_TABLE:
         return "exactly-once: decided in one transaction with the positions";
     case WR_SINK_NULL:
         return "nothing is kept";
