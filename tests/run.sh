@@ -3,7 +3,8 @@
 #
 #   tests/run.sh                 all of it; the last line counts what passed and failed
 #   tests/run.sh unit/arena      only tests whose name has this in it, in the first build
-#   tests/run.sh --long          also tests labelled long, and more rounds in tests that have any
+#   tests/run.sh --long          also tests labelled long, and more rounds in tests that have any;
+#                                each fuzzer runs for WEIR_FUZZ_SECONDS (60)
 #   tests/run.sh --list          the tests' names
 #
 # Builds are kept in build-tests/ (or $WEIR_BUILD_TESTS), so a second run compiles what changed.
@@ -136,6 +137,10 @@ leg()
     fi
     if [ "$long" = no ]; then
         set -- "$@" -LE '^long$'
+    elif [ "$compiler" = clang ] &&
+        ! cmake --build "$builds/$name" -j "$jobs" --target fuzzers -- -k 0; then
+        echo "==== $name: the build of the fuzzers failed"
+        failed=$((failed + 1))
     fi
     ctest --test-dir "$builds/$name" -j "$jobs" --output-on-failure --no-tests=error "$@" \
         </dev/null 2>&1 | tee "$log" || status=$?
@@ -188,7 +193,7 @@ if [ -n "$wanted" ]; then
     leg gcc-asan gcc address,undefined -R "$wanted"
 else
     leg gcc-asan gcc address,undefined
-    leg clang clang address,undefined -L '^(unit|property)$'
+    leg clang clang address,undefined -L '^(unit|property|fuzz)$'
     leg tsan gcc thread -L '^threads$'
 fi
 
