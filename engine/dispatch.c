@@ -47,7 +47,11 @@ static void deliver(struct wr_instance *instance, const struct wr_edge *edge,
 static void call(weir_ctx *ctx)
 {
     struct wr_mark mark = wr_arena_mark(&ctx->instance->call);
+    const char *_Atomic *calling = &ctx->instance->metrics.calling;
+    const char *outer = atomic_load_explicit(calling, memory_order_relaxed);
+    atomic_store_explicit(calling, ctx->node->name, memory_order_relaxed);
     ctx->node->fn(ctx, ctx->in, ctx->node->arg);
+    atomic_store_explicit(calling, outer, memory_order_relaxed);
     wr_arena_release(&ctx->instance->call, mark);
 }
 
@@ -107,6 +111,7 @@ void wr_dispatch_reject(struct wr_instance *instance, const struct wr_node *node
 static void begin_unit(struct wr_instance *instance)
 {
     instance->unit++;
+    atomic_store_explicit(&instance->metrics.units, (int64_t)instance->unit, memory_order_relaxed);
     instance->unit_rejects = 0;
     instance->unit_out = 0;
     instance->unit_late = 0;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/stuck.h"
 #include "txn/base/assert.h"
 
 enum { RETRY_FIRST_MS = 50, RETRY_LAST_MS = 2000 };
@@ -141,15 +142,24 @@ static weir_status handle_failure(struct wr_instance *instance, struct wr_error 
     if (failure.status == WEIR_RETRY) {
         int64_t wait = instance->retry_wait_ms ? instance->retry_wait_ms * 2 : RETRY_FIRST_MS;
         wait = wait < RETRY_LAST_MS ? wait : RETRY_LAST_MS;
-        bool lasts = wait == RETRY_LAST_MS && instance->retry_wait_ms < wait; /* said once */
+        int64_t now_us = instance->env->monotonic_us(instance->env);
+        if (instance->retry_wait_ms == 0) {
+            instance->retry_since_us = now_us;
+            instance->retry_said_us = 0;
+        }
+        bool stuck = wr_stuck_say(now_us, instance->retry_since_us, &instance->retry_said_us);
         instance->retry_wait_ms = wait;
         instance->retry_now = true;
-        wr_log(instance->env, lasts ? WR_LOG_WARN : WR_LOG_DEBUG,
-               "%s; tried again in %" PRId64 " ms, until it succeeds", failure.text, wait);
+        wr_log(instance->env, stuck ? WR_LOG_WARN : WR_LOG_DEBUG,
+               "%.800s; tried again in %" PRId64 " ms, until it succeeds (for %" PRId64 " s now)",
+               failure.text, wait, (now_us - instance->retry_since_us) / 1000000);
         return wr_instance_undo(instance, error);
     }
     int count = failure.status == WEIR_ABORT ? count_failure(instance) : 0;
     if (failure.status == WEIR_ABORT && count < WR_FAILURES_MAX) {
+        wr_log(instance->env, WR_LOG_DEBUG,
+               "%.800s; the epoch is undone and tried again (%d of %d)", failure.text, count,
+               WR_FAILURES_MAX - 1);
         return wr_instance_undo(instance, error);
     }
     char origin[WR_ERROR_TEXT_MAX / 2];

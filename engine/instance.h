@@ -153,6 +153,7 @@ struct wr_instance {
     int64_t units; /* of the filling epoch */
     int64_t retry_wait_ms;
     bool retry_now; /* the driver waits retry_wait_ms, and clears this */
+    int64_t retry_since_us, retry_said_us; /* of the first retry without progress; see stuck.h */
     int64_t unit_out, unit_late; /* counted, added to the metrics when the epoch is sealed */
     int64_t epoch_out, epoch_late;
 };

@@ -6,8 +6,9 @@
  *   decide ──────────────decided──▶ forward ──markers──▶ decide       what leaves the store
  *
  * Ending: the operator thread decides what it has filled and sets `filled`; the forward thread
- * sends the rest and sets `forwarded`; the main thread then sets `quit`, and joins. An error sets
- * `quit` at once.
+ * sends the rest and sets `forwarded`; the main thread then sets `quit`, on which the decide thread
+ * sets `settled`; then it joins. An error sets `quit` at once. A thread that has not ended
+ * END_WAIT_MS after a signal or an error is left behind: nothing needs a clean stop.
  *
  * Long because the four threads and their hand-overs are one protocol, read as one.
  *
@@ -26,7 +27,7 @@
 enum {
     SHOW_MS = 200,
     LINGER_US = 1000, /* an adaptive epoch is not sealed younger while records wait */
-    FORWARD_WAIT_MS = 10000, /* after a signal */
+    END_WAIT_MS = 10000, /* after a signal or an error */
 };
 
 struct loop {
@@ -41,8 +42,9 @@ struct loop {
     bool sealed; /* for the decide thread */
     bool markers; /* wait to be decided */
     bool news; /* for the forward thread: something was decided */
-    bool filled; /* no epoch comes any more */
-    bool forwarded; /* everything decided is outside */
+    bool filled; /* no epoch comes any more: the operator thread has ended */
+    bool forwarded; /* everything decided is outside: the forward thread has ended */
+    bool settled; /* the decide thread has ended */
     bool quit;
     _Atomic bool stop; /* by a signal */
     int64_t stop_us;
@@ -291,11 +293,18 @@ static bool decide_wait(struct loop *loop, bool *sealed_out, bool *markers_out)
     return (*sealed_out || *markers_out) && !ends;
 }
 
+/* Since when it is at work, for wr_stuck. */
+static void deciding(struct loop *loop, int64_t since_us)
+{
+    atomic_store_explicit(&loop->instance->metrics.deciding_us, since_us, memory_order_relaxed);
+}
+
 static weir_status decide_once(struct loop *loop, bool sealed, bool markers, struct wr_error *error)
 {
     struct wr_instance *instance = loop->instance;
     const struct wr_marker *marker = NULL;
     size_t count = markers ? wr_forwarder_markers(instance->forwarder, &marker) : 0;
+    deciding(loop, now_us(loop));
     WR_TRY(wr_instance_decide(instance, sealed, marker, count, error));
     if (markers) {
         WR_FAULT(&instance->env->fault, forward_after_marker, error);
@@ -311,7 +320,10 @@ static weir_status decide_once(struct loop *loop, bool sealed, bool markers, str
     }
     uv_cond_signal(&loop->for_forward);
     uv_mutex_unlock(&loop->mutex);
-    return wr_store_checkpoint(instance->store, error);
+    deciding(loop, now_us(loop));
+    WR_TRY(wr_store_checkpoint(instance->store, error));
+    deciding(loop, 0);
+    return WEIR_OK;
 }
 
 static void decide_thread(void *arg)
@@ -319,12 +331,15 @@ static void decide_thread(void *arg)
     struct loop *loop = arg;
     struct wr_error error = {.status = WEIR_OK};
     bool sealed, markers;
-    while (decide_wait(loop, &sealed, &markers)) {
+    while (error.status == WEIR_OK && decide_wait(loop, &sealed, &markers)) {
         if (decide_once(loop, sealed, markers, &error) != WEIR_OK) {
             fail(loop, &error);
-            return;
         }
     }
+    uv_mutex_lock(&loop->mutex);
+    loop->settled = true;
+    uv_mutex_unlock(&loop->mutex);
+    uv_async_send(&loop->changed);
 }
 
 /* ---- Forward thread -------------------------------------------------------------------------- */
@@ -423,18 +438,21 @@ static void on_timer(uv_timer_t *handle)
     struct loop *loop = handle->data;
     loop->show(loop->show_data, false);
     uv_mutex_lock(&loop->mutex);
-    bool failed = loop->error.status != WEIR_OK;
-    bool late = (failed || (atomic_load(&loop->stop) && loop->filled)) && !loop->forwarded &&
-                now_us(loop) - loop->stop_us > (int64_t)FORWARD_WAIT_MS * 1000;
+    bool failed = loop->error.status != WEIR_OK, filled = loop->filled;
+    bool ended = filled && loop->forwarded && loop->settled;
+    bool late = (failed || atomic_load(&loop->stop)) && !ended &&
+                now_us(loop) - loop->stop_us > (int64_t)END_WAIT_MS * 1000;
     uv_mutex_unlock(&loop->mutex);
-    if (late && failed) { /* the forward thread is in a write that may never return */
+    if (late && failed) { /* a thread is in a write, or a call, that may never return */
         wr_log(loop->instance->env, WR_LOG_ERROR, "%s", loop->error.text);
         fflush(NULL);
         _exit((int)loop->error.exit_code);
     }
     if (late) {
-        wr_log(loop->instance->env, WR_LOG_WARN,
-               "not all that is decided was forwarded; the next run sends the rest");
+        wr_log(loop->instance->env, WR_LOG_WARN, "%s",
+               filled ? "not all that is decided was forwarded; the next run sends the rest"
+                      : "stopped while an operator or the store did not answer; the next run reads "
+                        "again what was not decided");
         fflush(NULL);
         _exit(0);
     }
@@ -444,13 +462,12 @@ static void on_changed(uv_async_t *handle)
 {
     struct loop *loop = handle->data;
     uv_mutex_lock(&loop->mutex);
-    bool ends = (loop->quit || loop->filled) && loop->forwarded;
-    if (ends) {
+    if (loop->filled && loop->forwarded) {
         loop->quit = true;
-        uv_cond_broadcast(&loop->for_operate);
         uv_cond_broadcast(&loop->for_decide);
-        uv_cond_broadcast(&loop->for_forward);
     }
+    /* Joined only then: until they have ended, signals must be heard. */
+    bool ends = loop->filled && loop->forwarded && loop->settled;
     uv_mutex_unlock(&loop->mutex);
     if (ends) {
         uv_stop(&loop->uv);

@@ -105,13 +105,12 @@ static void put_rate(FILE *file, int64_t records, int64_t microseconds)
 }
 
 void wr_metrics_write(const struct wr_metrics *metrics, const struct wr_store_stats *store,
-                      int64_t now_us, int64_t previous_records, int64_t previous_us, bool final,
-                      FILE *file)
+                      enum wr_waiting waiting, int64_t now_us, int64_t previous_records,
+                      int64_t previous_us, bool final, FILE *file)
 {
     int64_t records_in = load(&metrics->records_in);
     int64_t lag = load(&metrics->lag_records), backlog = load(&metrics->backlog_records);
     int64_t watermark_ms = load(&metrics->watermark_ms);
-    int waiting = atomic_load_explicit(&metrics->waiting_for, memory_order_relaxed);
 
     fputc('{', file);
     put_number(file, "records_in", records_in);
@@ -136,7 +135,7 @@ void wr_metrics_write(const struct wr_metrics *metrics, const struct wr_store_st
     put_unless(file, "watermark_ms", watermark_ms, watermark_ms == INT64_MIN);
     put_number(file, "timers", load(&metrics->timers));
     put_number(file, "generation", metrics->generation);
-    fprintf(file, "\"waiting_for\":\"%s\"}\n", wr_waiting_name((enum wr_waiting)waiting));
+    fprintf(file, "\"waiting_for\":\"%s\"}\n", wr_waiting_name(waiting));
 }
 
 const char *wr_waiting_name(enum wr_waiting waiting)

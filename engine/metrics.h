@@ -18,6 +18,11 @@ struct wr_metrics {
     _Atomic int64_t records_in, records_out, rejects, late, epochs, lag_records, backlog_records;
     _Atomic int64_t watermark_ms, timers, timers_dropped;
     _Atomic int waiting_for;
+    /* Whether something goes on, for wr_stuck: units begun, the node whose function runs (NULL:
+     * none), since when the decide thread is at work by the monotonic clock (0: it is not). */
+    _Atomic int64_t units;
+    const char *_Atomic calling;
+    _Atomic int64_t deciding_us;
     _Atomic int64_t decide_us[WR_HISTOGRAM_BUCKETS]; /* counts; about 3 % wide, see metrics.c */
     int64_t started_us;
     int64_t generation;
@@ -32,8 +37,8 @@ double wr_metrics_decide_ms(const struct wr_metrics *metrics, double quantile);
  * lag_records, backlog_records, watermark_ms, timers, generation, waiting_for. `previous_records`
  * and `previous_us` give the rate of a line; with final, totals. */
 void wr_metrics_write(const struct wr_metrics *metrics, const struct wr_store_stats *store,
-                      int64_t now_us, int64_t previous_records, int64_t previous_us, bool final,
-                      FILE *file);
+                      enum wr_waiting waiting, int64_t now_us, int64_t previous_records,
+                      int64_t previous_us, bool final, FILE *file);
 const char *wr_waiting_name(enum wr_waiting waiting);
 
 #endif

@@ -4,13 +4,12 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/run.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "engine/loop.h"
+#include "engine/show.h"
 #include "txn/store_rows.h"
 
 void wr_run_options_init(struct wr_run_options *options)
@@ -32,68 +31,6 @@ void wr_run_options_fini(struct wr_run_options *options)
     wr_settings_fini(&options->renames);
     wr_settings_fini(&options->drop_states);
     wr_settings_fini(&options->rewinds);
-}
-
-/* ---- What is shown while it runs ------------------------------------------------------------- */
-
-struct show {
-    struct wr_instance *instance;
-    FILE *stats;
-    bool terminal, drawn;
-    int64_t stats_us, stats_records; /* at the last line of statistics */
-    int64_t drawn_us, drawn_records; /* at the last drawing of progress */
-};
-
-static int64_t load(_Atomic int64_t *value)
-{
-    return atomic_load_explicit(value, memory_order_relaxed);
-}
-
-static void draw_progress(struct show *show, int64_t now_us)
-{
-    struct wr_metrics *metrics = &show->instance->metrics;
-    int64_t records = load(&metrics->records_in), lag = load(&metrics->lag_records);
-    double seconds = (double)(now_us - show->drawn_us) / 1e6;
-    double rate = seconds > 0 ? (double)(records - show->drawn_records) / seconds : 0;
-    int waiting = atomic_load_explicit(&metrics->waiting_for, memory_order_relaxed);
-    char behind[40] = "";
-    if (lag >= 0) {
-        snprintf(behind, sizeof behind, ", %" PRId64 " to go", lag);
-    }
-    fprintf(stderr,
-            "\r%" PRId64 " records%s, %.0f/s, %" PRId64 " epochs, decide p99 %.1f ms, waits for %s"
-            "\033[K",
-            records, behind, rate, load(&metrics->epochs), wr_metrics_decide_ms(metrics, 0.99),
-            wr_waiting_name((enum wr_waiting)waiting));
-    fflush(stderr);
-    show->drawn = true;
-    show->drawn_us = now_us;
-    show->drawn_records = records;
-}
-
-static void write_stats(struct show *show, int64_t now_us, bool final)
-{
-    struct wr_store_stats store;
-    wr_store_stats(show->instance->store, &store);
-    wr_metrics_write(&show->instance->metrics, &store, now_us, show->stats_records, show->stats_us,
-                     final, show->stats);
-    fflush(show->stats);
-    show->stats_us = now_us;
-    show->stats_records = load(&show->instance->metrics.records_in);
-}
-
-static void on_show(void *data, bool final)
-{
-    struct show *show = data;
-    int64_t now_us = show->instance->env->monotonic_us(show->instance->env);
-    if (show->terminal && !final) {
-        draw_progress(show, now_us);
-    } else if (show->drawn && final) {
-        fprintf(stderr, "\r\033[K");
-    }
-    if (show->stats && (final || now_us - show->stats_us >= 1000000)) {
-        write_stats(show, now_us, final);
-    }
 }
 
 /* ---- What is said ---------------------------------------------------------------------------- */
@@ -138,6 +75,17 @@ static void say_start(struct wr_instance *instance)
     }
 }
 
+/* With -v: where each input goes on. */
+static void say_inputs(struct wr_instance *instance)
+{
+    for (size_t i = 0; i < instance->part_count; i++) {
+        const struct wr_part *part = &instance->parts[i];
+        wr_log(instance->env, WR_LOG_DEBUG, "input %s: %.600s, from %" PRId64 "%s",
+               part->node->name, part->at->part, part->next,
+               part->ended ? ", which is its end" : "");
+    }
+}
+
 static void say_end(struct wr_instance *instance, const struct wr_loop_result *result)
 {
     struct wr_rows *rows = NULL;
@@ -155,13 +103,13 @@ static void say_end(struct wr_instance *instance, const struct wr_loop_result *r
                timers == 1 ? " is" : "s are",
                result->stopped || instance->options->drain ? "" : " (--drain fires them)");
     }
-    int64_t dropped = load(&instance->metrics.timers_dropped);
+    int64_t dropped = atomic_load(&instance->metrics.timers_dropped);
     if (dropped > 0) {
         wr_log(instance->env, WR_LOG_NOTICE,
                "dropped at the end of time: %" PRId64 " timer%s that firings had set again",
                dropped, dropped == 1 ? "" : "s");
     }
-    int64_t rejects = load(&instance->metrics.rejects);
+    int64_t rejects = atomic_load(&instance->metrics.rejects);
     if (rejects > 0) {
         wr_log(instance->env, WR_LOG_WARN, "%" PRId64 " dead letter%s; see `weir rejects %s`",
                rejects, rejects == 1 ? "" : "s", wr_store_info(instance->store)->path);
@@ -203,39 +151,24 @@ static void say_check(const weir_job *job, const struct wr_run_options *options)
 
 /* ---- Run ------------------------------------------------------------------------------------- */
 
-static weir_status open_stats(struct show *show, const char *path, struct wr_error *error)
-{
-    if (!path) {
-        return WEIR_OK;
-    }
-    show->stats = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
-    if (!show->stats) {
-        return wr_fail_errno(error, "cannot open %s for --stats", path);
-    }
-    return WEIR_OK;
-}
-
 static weir_status run_instance(struct wr_instance *instance, weir_job *job, struct wr_env *env,
                                 struct wr_run_options *options, struct wr_error *error)
 {
-    struct show show = {.instance = instance,
-                        .terminal = options->verbosity >= 0 && isatty(STDERR_FILENO)};
+    struct wr_show show;
     struct wr_loop_result result = {false};
-    WR_TRY(open_stats(&show, options->stats, error));
-    show.stats_us = env->monotonic_us(env);
-    show.drawn_us = show.stats_us;
+    WR_TRY(wr_show_open(&show, instance, env, options, error));
     weir_status status = wr_instance_open(env, job, options, instance, error);
     if (status == WEIR_OK) {
         say_start(instance);
-        status = wr_loop_run(instance, on_show, &show, &result, error);
+        atomic_store(&env->stamped, true); /* from here on it is a log */
+        say_inputs(instance);
+        status = wr_loop_run(instance, wr_show_look, &show, &result, error);
     }
     if (status == WEIR_OK) {
         say_end(instance, &result);
     }
-    if (show.stats && show.stats != stdout && fclose(show.stats) != 0 && status == WEIR_OK) {
-        status = wr_fail_errno(error, "cannot write %s", options->stats);
-    }
-    return status;
+    weir_status closed = wr_show_close(&show, options, error);
+    return status == WEIR_OK ? closed : status;
 }
 
 int wr_run(struct wr_env *env, const char *name, void (*define)(weir_job *),

@@ -44,6 +44,8 @@ struct wr_forwarder {
     bool checked;
     atomic_size_t waiting;
     _Atomic int64_t backlog;
+    _Atomic size_t sending; /* which sink is being sent to, from 1; 0: none */
+    _Atomic int64_t sent; /* calls of outlets that came back */
 };
 
 /* ---- Life ------------------------------------------------------------------------------------ */
@@ -248,6 +250,7 @@ static weir_status send_batch(struct wr_forwarder *forwarder, const struct forwa
         if (offset >= *next) {
             wr_assert_that(offset, ==, *next);
             WR_TRY(forward->outlet->ops->send(forward->outlet, &record, offset, error));
+            atomic_fetch_add_explicit(&forwarder->sent, 1, memory_order_relaxed);
             *next = offset + 1;
         }
         wr_arena_release(&forwarder->batch, mark);
@@ -274,7 +277,7 @@ static weir_status read_batch(struct wr_forwarder *forwarder, const struct forwa
 }
 
 /* Sends what one sink's log holds from its marker on, within `*budget` bytes, and settles. */
-static weir_status forward_sink(struct wr_forwarder *forwarder, size_t at, size_t *budget,
+static weir_status forward_from(struct wr_forwarder *forwarder, size_t at, size_t *budget,
                                 size_t *moved, int64_t *backlog, struct wr_error *error)
 {
     const struct forward *forward = &forwarder->forwards[at];
@@ -311,6 +314,15 @@ static weir_status forward_sink(struct wr_forwarder *forwarder, size_t at, size_
     return WEIR_OK;
 }
 
+static weir_status forward_sink(struct wr_forwarder *forwarder, size_t at, size_t *budget,
+                                size_t *moved, int64_t *backlog, struct wr_error *error)
+{
+    atomic_store_explicit(&forwarder->sending, at + 1, memory_order_relaxed);
+    weir_status status = forward_from(forwarder, at, budget, moved, backlog, error);
+    atomic_store_explicit(&forwarder->sending, 0, memory_order_relaxed);
+    return status;
+}
+
 weir_status wr_forwarder_step(struct wr_forwarder *forwarder, bool *moved_out,
                               struct wr_error *error)
 {
@@ -342,6 +354,13 @@ size_t wr_forwarder_sinks(const struct wr_forwarder *forwarder)
 int64_t wr_forwarder_backlog(const struct wr_forwarder *forwarder)
 {
     return atomic_load(&forwarder->backlog);
+}
+
+const struct wr_sink *wr_forwarder_sending(const struct wr_forwarder *forwarder, int64_t *sent_out)
+{
+    size_t sending = atomic_load_explicit(&forwarder->sending, memory_order_relaxed);
+    *sent_out = atomic_load_explicit(&forwarder->sent, memory_order_relaxed);
+    return sending > 0 ? forwarder->forwards[sending - 1].sink : NULL;
 }
 
 const char *wr_forwarder_guarantee(const struct wr_forwarder *forwarder, const char *sink)

@@ -49,6 +49,9 @@ void wr_forwarder_decided(struct wr_forwarder *forwarder);
 size_t wr_forwarder_sinks(const struct wr_forwarder *forwarder);
 /* Records decided and not yet sent, over all sinks, as of the last step. Thread: any. */
 int64_t wr_forwarder_backlog(const struct wr_forwarder *forwarder);
+/* The sink that is being sent to, NULL: none; and a number that grows as long as the outside takes
+ * what it is given. Thread: any. */
+const struct wr_sink *wr_forwarder_sending(const struct wr_forwarder *forwarder, int64_t *sent_out);
 const char *wr_forwarder_guarantee(const struct wr_forwarder *forwarder, const char *sink);
 
 #endif

@@ -143,6 +143,7 @@ static weir_status raise_generation(struct wr_store *store, struct wr_error *err
         return wr_sql_broken(&store->sql, error, "it was opened %lld times", (long long)found);
     }
     store->decided = info->epoch;
+    atomic_store(&store->env->epoch, info->epoch);
     info->generation = found + 1;
     info->created = found == 0; /* nobody got further than making it */
     info->incarnation = store->env->random(store->env);
@@ -165,7 +166,9 @@ static int wal_hook(void *data, sqlite3 *db, const char *schema, int frames)
 {
     (void)db;
     (void)schema;
-    ((struct wr_store *)data)->wal_frames = frames;
+    struct wr_store *store = data;
+    store->wal_frames = frames;
+    store->wal_written = true;
     return SQLITE_OK;
 }
 
@@ -261,15 +264,24 @@ bool wr_store_is_behind(const struct wr_store *store)
 static weir_status check_wal(struct wr_store *store, int frames, bool whole, struct wr_error *error)
 {
     int64_t bytes = wal_bytes(frames);
+    if (!store->wal_written) { /* no transaction since the last time, so it had no occasion */
+        store->wal_whole = store->wal_whole || whole;
+        return WEIR_OK;
+    }
+    store->wal_written = false;
     bool same = store->wal_restarts == store->vfs->wal_restarts;
     bool held = same && (!whole || store->wal_whole);
+    int64_t warn = WR_WAL_BYTES_WARN < store->wal_bytes_max / 2 ? WR_WAL_BYTES_WARN
+                                                                : store->wal_bytes_max / 2;
+    store->wal_warned = store->wal_warned && same; /* it started over: the next time is news */
     store->wal_whole = whole;
     store->wal_restarts = store->vfs->wal_restarts;
-    if (held && bytes > WR_WAL_BYTES_WARN && !store->wal_warned) {
+    if (held && bytes > warn && !store->wal_warned) {
         store->wal_warned = true;
         wr_log(store->env, WR_LOG_WARN,
                "the write-ahead log of %s has grown to %" PRId64 " MiB, because a program that "
-               "reads the store keeps a snapshot open; end it (an idle sqlite3 shell, a backup)",
+               "reads the store keeps a snapshot open; end it (an idle sqlite3 shell; a "
+               "backup ends by itself)",
                store->info.path, bytes / (1024 * 1024));
     }
     if (held && bytes > store->wal_bytes_max) {
@@ -310,9 +322,16 @@ weir_status wr_store_checkpoint(struct wr_store *store, struct wr_error *error)
     wr_sql_doing(&store->sql, "checkpoint");
     WR_FAULT(&store->env->fault, checkpoint_before, error);
     int frames = store->wal_frames, copied = 0;
+    int64_t from_us = store->env->monotonic_us(store->env);
     int code = copy_wal(store, &frames, &copied);
     if (code != SQLITE_OK) {
         return wr_sql_fail(&store->sql, code, error);
+    }
+    int64_t now_us = store->env->monotonic_us(store->env);
+    if (now_us - store->checkpoint_said_us >= 1000000) {
+        store->checkpoint_said_us = now_us;
+        wr_log(store->env, WR_LOG_DEBUG, "checkpoint: %d of %d pages copied in %" PRId64 " ms",
+               copied, frames, (now_us - from_us) / 1000);
     }
     WR_FAULT(&store->env->fault, checkpoint_after, error);
     return check_wal(store, frames, copied >= frames, error);

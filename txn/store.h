@@ -129,8 +129,9 @@ weir_status wr_store_apply(struct wr_store *store, const struct wr_epoch *epoch,
                            const struct wr_marker *markers, size_t marker_count,
                            struct wr_error *error);
 
-/* Passive checkpoint once the WAL is over WR_WAL_BYTES_CHECKPOINT; warns over WR_WAL_BYTES_WARN,
- * fails with 75 over wal_bytes_max. Thread: decide, after the epoch was handed back. */
+/* Passive checkpoint once the WAL is over WR_WAL_BYTES_CHECKPOINT; warns over WR_WAL_BYTES_WARN
+ * (or half of wal_bytes_max), fails with 75 over wal_bytes_max. Thread: decide, after the epoch was
+ * handed back. */
 weir_status wr_store_checkpoint(struct wr_store *store, struct wr_error *error);
 
 /* The WAL is several times larger than wished: checkpoint before the epoch is handed back, while

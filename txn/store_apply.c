@@ -272,6 +272,7 @@ weir_status wr_store_apply(struct wr_store *store, const struct wr_epoch *epoch,
     WR_TRY(wr_store_end(store, apply_all(store, epoch, markers, marker_count, error), error));
     if (epoch) {
         store->decided = epoch->number;
+        atomic_store(&store->env->epoch, store->decided);
     }
     WR_FAULT(&store->env->fault, decide_after_end, error);
     return WEIR_OK;

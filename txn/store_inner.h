@@ -101,9 +101,11 @@ struct wr_store {
     int64_t wal_bytes_max;
     int wal_frames; /* after the last transaction, by SQLite's hook */
     long wal_restarts; /* as of the last checkpoint */
+    bool wal_written; /* a transaction ended since the last checkpoint */
     bool wal_whole; /* the last checkpoint copied all of it */
     bool wal_held; /* waiting for readers did not help the last time */
     bool wal_warned;
+    int64_t checkpoint_said_us; /* when the last line about one was logged */
     struct wr_arena arena; /* sinks' `next`, table names: until close */
     struct wr_arena scratch; /* of one transaction */
     sqlite3_stmt *statement[WR_DO_COUNT];

@@ -115,5 +115,5 @@ static int run(struct wr_cli *cli, int argc, char **argv)
 }
 
 const struct wr_command wr_command_backup = {
-    "backup", "STORE FILE", "a consistent copy, also while a job runs", options, {help}, run,
+    "backup", "STORE FILE", "a consistent live copy", options, {help}, run,
 };

@@ -72,7 +72,8 @@ static json_t *written(const struct wr_metrics *metrics, int64_t previous_record
     char *text = NULL;
     size_t size = 0;
     FILE *file = open_memstream(&text, &size);
-    wr_metrics_write(metrics, &store, 5500000, previous_records, previous_us, final, file);
+    wr_metrics_write(metrics, &store, (enum wr_waiting)metrics->waiting_for, 5500000,
+                     previous_records, previous_us, final, file);
     fclose(file);
     assert_int_equal(text[size - 1], '\n');
     assert_null(memchr(text, '\n', size - 1));

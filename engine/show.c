@@ -1,0 +1,145 @@
+/* show.c: see show.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "engine/show.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SECOND_US = 1000000, KIB = 1024 };
+
+static int64_t load(_Atomic int64_t *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+/* What the operator thread waits for; when that is input, whether the sinks are behind. */
+static enum wr_waiting waiting_for(struct wr_instance *instance)
+{
+    int64_t sent;
+    int waiting = atomic_load_explicit(&instance->metrics.waiting_for, memory_order_relaxed);
+    return waiting == WR_WAITING_INPUT && wr_forwarder_sending(instance->forwarder, &sent)
+               ? WR_WAITING_FORWARD
+               : (enum wr_waiting)waiting;
+}
+
+static void draw_progress(struct wr_show *show, int64_t now_us)
+{
+    struct wr_metrics *metrics = &show->instance->metrics;
+    struct wr_show_last *last = &show->drawn_last;
+    int64_t records = load(&metrics->records_in), lag = load(&metrics->lag_records);
+    double seconds = (double)(now_us - last->us) / SECOND_US;
+    double rate = seconds > 0 ? (double)(records - last->records) / seconds : 0;
+    char behind[40] = "";
+    if (lag >= 0) {
+        snprintf(behind, sizeof behind, ", %" PRId64 " to go", lag);
+    }
+    fprintf(stderr,
+            "\r%" PRId64 " records%s, %.0f/s, %" PRId64 " epochs, decide p99 %.1f ms, waits for %s"
+            "\033[K",
+            records, behind, rate, load(&metrics->epochs), wr_metrics_decide_ms(metrics, 0.99),
+            wr_waiting_name(waiting_for(show->instance)));
+    fflush(stderr);
+    show->drawn = true;
+    last->us = now_us;
+    last->records = records;
+}
+
+static void write_stats(struct wr_show *show, int64_t now_us, bool final)
+{
+    struct wr_metrics *metrics = &show->instance->metrics;
+    struct wr_show_last *last = &show->stats_last;
+    struct wr_store_stats store;
+    wr_store_stats(show->instance->store, &store);
+    wr_metrics_write(metrics, &store, waiting_for(show->instance), now_us, last->records, last->us,
+                     final, show->stats);
+    fflush(show->stats);
+    last->us = now_us;
+    last->records = load(&metrics->records_in);
+}
+
+/* With -v: what was decided since the last such line. */
+static void say_epochs(struct wr_show *show, int64_t now_us)
+{
+    struct wr_metrics *metrics = &show->instance->metrics;
+    struct wr_show_last *last = &show->said_last;
+    struct wr_store_stats store;
+    int64_t epochs = load(&metrics->epochs), records = load(&metrics->records_in);
+    if (epochs == last->epochs) {
+        return;
+    }
+    wr_store_stats(show->instance->store, &store);
+    wr_log(show->instance->env, WR_LOG_DEBUG,
+           "%" PRId64 " epoch%s decided in %" PRId64 " ms: %" PRId64 " records, %" PRId64
+           " KiB written, %" PRId64 " fsyncs; decide time of all so far p50 %.1f ms, p99 %.1f ms; "
+           "store %" PRId64 " KiB, write-ahead log %" PRId64 " KiB; %" PRId64 " records to forward",
+           epochs - last->epochs, epochs - last->epochs == 1 ? "" : "s",
+           (now_us - last->us) / 1000, records - last->records,
+           (store.bytes_written - last->bytes_written) / KIB, store.fsyncs - last->fsyncs,
+           wr_metrics_decide_ms(metrics, 0.5), wr_metrics_decide_ms(metrics, 0.99),
+           store.store_bytes / KIB, store.wal_bytes / KIB, load(&metrics->backlog_records));
+    *last = (struct wr_show_last){now_us, records, epochs, store.fsyncs, store.bytes_written};
+}
+
+static void look_for_stuck(struct wr_show *show, int64_t now_us)
+{
+    struct wr_instance *instance = show->instance;
+    struct wr_metrics *metrics = &instance->metrics;
+    struct wr_stuck_sample sample = {
+        .now_us = now_us,
+        .store = wr_store_info(instance->store)->path,
+        .deciding_us = load(&metrics->deciding_us),
+        .calling = atomic_load_explicit(&metrics->calling, memory_order_relaxed),
+        .units = load(&metrics->units)};
+    sample.sending = wr_forwarder_sending(instance->forwarder, &sample.sent);
+    wr_stuck_look(&show->stuck, instance->env, &sample);
+}
+
+void wr_show_look(void *data, bool final)
+{
+    struct wr_show *show = data;
+    int64_t now_us = show->instance->env->monotonic_us(show->instance->env);
+    look_for_stuck(show, now_us);
+    if (final || now_us - show->said_last.us >= SECOND_US) {
+        say_epochs(show, now_us);
+    }
+    if (show->terminal && !final) {
+        draw_progress(show, now_us);
+    } else if (show->drawn && final) {
+        fprintf(stderr, "\r\033[K");
+    }
+    if (show->stats && (final || now_us - show->stats_last.us >= SECOND_US)) {
+        write_stats(show, now_us, final);
+    }
+}
+
+weir_status wr_show_open(struct wr_show *show, struct wr_instance *instance, struct wr_env *env,
+                         const struct wr_run_options *options, struct wr_error *error)
+{
+    *show = (struct wr_show){.instance = instance,
+                             .terminal = options->verbosity >= 0 && isatty(STDERR_FILENO)};
+    show->stats_last.us = show->drawn_last.us = show->said_last.us = env->monotonic_us(env);
+    if (!options->stats) {
+        return WEIR_OK;
+    }
+    show->stats = strcmp(options->stats, "-") == 0 ? stdout : fopen(options->stats, "we");
+    if (!show->stats) {
+        return wr_fail_errno(error, "cannot open %s for --stats", options->stats);
+    }
+    return WEIR_OK;
+}
+
+weir_status wr_show_close(struct wr_show *show, const struct wr_run_options *options,
+                          struct wr_error *error)
+{
+    if (!show->stats || show->stats == stdout) {
+        return WEIR_OK;
+    }
+    bool failed = ferror(show->stats) != 0;
+    if ((fclose(show->stats) != 0 || failed) && error->status == WEIR_OK) {
+        return wr_fail_errno(error, "cannot write %s", options->stats);
+    }
+    return WEIR_OK;
+}
