@@ -40,9 +40,12 @@ static weir_status make_topic(struct wr_store *store, struct wr_sink *sink, stru
     sink->partitions = sink->partitions > 0 ? sink->partitions : 1;
     sink->retain_ms = sink->retain_ms > 0 ? sink->retain_ms : 0;
     sink->retain_bytes = sink->retain_bytes > 0 ? sink->retain_bytes : 0;
+    /* An id is never given twice: readers of other stores know a topic by it. */
     WR_TRY(wr_sql_once(&store->sql,
-                       "INSERT INTO topic(name, outbox, partitions, retain_ms, retain_bytes)"
-                       " VALUES(?1, ?2, ?3, ?4, ?5)",
+                       "INSERT INTO topic(id, name, outbox, partitions, retain_ms, retain_bytes)"
+                       " VALUES(1 + max(coalesce((SELECT max(id) FROM topic), 0),"
+                       " coalesce((SELECT value FROM meta WHERE key = 'topic'), 0)),"
+                       " ?1, ?2, ?3, ?4, ?5)",
                        &statement, error));
     wr_sql_text(statement, 1, sink->topic_name);
     wr_sql_int(statement, 2, sink->kind == WR_SINK_OUTBOX);

@@ -125,6 +125,10 @@ weir_status wr_store_upgrade(struct wr_store *store, uint32_t node, unsigned ver
 
 static weir_status drop_topic(struct wr_store *store, int64_t topic, struct wr_error *error)
 {
+    WR_TRY(wr_sql_exec(&store->sql,
+                       "INSERT OR REPLACE INTO meta(key, value) SELECT 'topic', max(max(id),"
+                       " coalesce((SELECT value FROM meta WHERE key = 'topic'), 0)) FROM topic",
+                       error));
     WR_TRY(wr_sql_run_text(&store->sql, "DELETE FROM log WHERE topic = ?1", topic, 0, error));
     WR_TRY(wr_sql_run_text(&store->sql, "DELETE FROM partition WHERE topic = ?1", topic, 0, error));
     return wr_sql_run_text(&store->sql, "DELETE FROM topic WHERE id = ?1", topic, 0, error);

@@ -334,6 +334,77 @@ class Topics(CliTest):
 
     def test_no_store(self):
         self.refuses(NO_INPUT, "nowhere.weir", "topics", "nowhere.weir")
+        self.refuses(NO_INPUT, "nowhere.weir", "topics", "nowhere.weir", "--delete", "t")
+        self.assertEqual(self.files(), [])
+
+    def test_create(self):
+        """By option or by word; the topic is as asked for, and empty."""
+        self.weir("topics", "s.weir", "--create", "a", "--partitions", 3, "--retain-ms", 5000,
+                  "--retain-bytes", "2k")
+        self.weir("topics", "s.weir", "create", "b")
+        self.assertEqual(self.query("s.weir", "SELECT name, partitions, retain_ms, retain_bytes"
+                                    " FROM topic ORDER BY id"),
+                         [("a", 3, 5000, 2048), ("b", 1, 0, 0)])
+        self.produce("s.weir", "a", [b"k=v"], "-K=")
+        self.assertEqual(len(self.records("s.weir", "a")), 1)
+        self.refuses(USAGE, "has topic a already, of 3 partitions", "topics", "s.weir", "create",
+                     "a")
+        self.assertEqual(len(self.records("s.weir", "a")), 1)
+        self.weir("verify", "s.weir")
+
+    def test_delete(self):
+        """The topic goes with its records, and its id is not given again."""
+        self.weir("topics", "s.weir", "create", "a")
+        self.produce("s.weir", "b", [b"x"] * 1000)
+        self.weir("topics", "s.weir", "delete", "b")
+        self.assertEqual(self.query("s.weir", "SELECT count(*) FROM log"), [(0,)])
+        self.refuses(NO_INPUT, "s.weir has no topic b", "consume", "s.weir", "b")
+        self.refuses(NO_INPUT, "s.weir has no topic b", "topics", "s.weir", "--delete", "b")
+        self.produce("s.weir", "b", [b"y"])
+        self.assertEqual(self.query("s.weir", "SELECT id, name FROM topic"), [(1, "a"), (3, "b")])
+        self.assertEqual([(r["offset"], r["value"]) for r in self.records("s.weir", "b")],
+                         [(0, "y")])
+        self.weir("verify", "s.weir")
+
+    def test_a_topic_that_a_job_writes(self):
+        """Is deleted by force only; the next run makes it again."""
+        (self.folder / "in.txt").write_text("a\n")
+        self.weir("run", COPY, "-s", "job.weir", "-o", "out=log:out")
+        error = self.refuses(CONFIG, "written by sink out of job copy", "topics", "job.weir",
+                             "delete", "out")
+        self.assertIn("--force", error)
+        self.weir("topics", "job.weir", "delete", "out", "--force")
+        self.weir("verify", "job.weir")
+        (self.folder / "in.txt").write_text("a\nb\n")
+        self.weir("run", COPY, "-s", "job.weir", "-o", "out=log:out")
+        self.assertEqual(self.text("job.weir", "out"), b"\tb\n")
+
+    def test_while_a_job_runs(self):
+        """Neither is possible; the list is."""
+        self.weir("topics", "s.weir", "create", "a")
+        with subprocess.Popen([WEIR, "produce", "s.weir", "a"], cwd=self.folder,
+                              stdin=subprocess.PIPE) as process:
+            process.stdin.write(b"x\n")
+            process.stdin.flush()
+            give_up = time.monotonic() + SECONDS_MAX
+            while not self.text("s.weir", "a") and time.monotonic() < give_up:
+                time.sleep(0.01)
+            for args in ["--create", "b"], ["--delete", "a"]:
+                self.refuses(AGAIN, str(process.pid), "topics", "s.weir", *args)
+            self.weir("topics", "s.weir")
+        self.assertEqual(process.returncode, 0)
+
+    def test_mistakes(self):
+        for args, text in [(["craete", "t"], "did you mean create?"),
+                           (["create"], "TOPIC is missing"),
+                           (["create", "a", "b"], "one argument too many"),
+                           (["--create", "a/b"], "a name is 1 to 64 of"),
+                           (["--create", "a", "--partitions", "0"], "from 1 to 4096"),
+                           (["--create", "a", "--delete", "b"], "one topic is made or deleted"),
+                           (["--partitions", "2"], "give --create TOPIC too"),
+                           (["--force"], "--force goes with --delete")]:
+            self.refuses(USAGE, text, "topics", "s.weir", *args)
+        self.refuses(USAGE, "STORE is missing", "topics")
         self.assertEqual(self.files(), [])
 
 
