@@ -6,7 +6,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/fuzz/kit_store.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define CONFIG "fuzz.conf"
@@ -24,9 +23,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *arguments[] = {"-c", CONFIG, "--check"};
-    FILE *file = fopen(CONFIG, "wb");
-    fuzz_check(file && fwrite(data, 1, size, file) == size);
-    fuzz_check(fclose(file) == 0);
+    fuzz_write_file(CONFIG, "wb", (weir_bytes){data, size});
     fuzz_job_run(sizeof arguments / sizeof *arguments, arguments);
     return 0;
 }

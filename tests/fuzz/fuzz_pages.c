@@ -7,7 +7,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/fuzz/kit_store.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { FLAG_WHOLE = 1, FLAG_WAL = 2, PAGE_BYTES = 512, PATCHES_MAX = 16 };
@@ -36,9 +35,7 @@ static void patch(weir_bytes store, struct fuzz_input *input)
 static void write_wal(struct fuzz_input *input)
 {
     weir_bytes bytes = fuzz_rest(input);
-    FILE *file = fopen(FUZZ_STORE "-wal", "wb");
-    fuzz_check(file && fwrite(bytes.data, 1, bytes.size, file) == bytes.size);
-    fuzz_check(fclose(file) == 0);
+    fuzz_write_file(FUZZ_STORE "-wal", "wb", bytes);
     fuzz_free(bytes);
 }
 

@@ -119,6 +119,7 @@ char *fuzz_string(const void *data, size_t size)
 
 static char folder[64];
 static int output = -1;
+static char output_buffer[1 << 16];
 static char *printed;
 
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
@@ -198,11 +199,36 @@ int fuzz_run(const struct wr_command *command, int argc, char **argv)
     struct wr_cli cli;
     fuzz_cli(&cli);
     int code = command->run(&cli, argc, argv);
+    setvbuf(stdout, output_buffer, _IOFBF, sizeof output_buffer); /* a command leaves it without */
     fuzz_check_code(code);
     if (cli.error.status != WEIR_OK) {
         fuzz_check_error(&cli.error);
     }
     return code;
+}
+
+static void use_input(int file)
+{
+    fuzz_check(file >= 0 && dup2(file, STDIN_FILENO) == STDIN_FILENO);
+    close(file);
+}
+
+int fuzz_feed(const struct wr_command *command, int argc, char **argv, weir_bytes text)
+{
+    int input = memfd_create("input", 0);
+    fuzz_check(write(input, text.data, text.size) == (ssize_t)text.size);
+    fuzz_check(lseek(input, 0, SEEK_SET) == 0);
+    use_input(input);
+    int code = fuzz_run(command, argc, argv);
+    use_input(open("/dev/null", O_RDONLY));
+    return code;
+}
+
+void fuzz_write_file(const char *path, const char *mode, weir_bytes bytes)
+{
+    FILE *file = fopen(path, mode);
+    fuzz_check(file && fwrite(bytes.data, 1, bytes.size, file) == bytes.size);
+    fuzz_check(fclose(file) == 0);
 }
 
 bool fuzz_is_json(weir_bytes text)

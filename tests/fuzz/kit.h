@@ -53,6 +53,10 @@ void fuzz_sandbox(void);
 void fuzz_cli(struct wr_cli *cli);
 /* Runs a subcommand; its exit code, checked. What it printed stays until the next call. */
 int fuzz_run(const struct wr_command *command, int argc, char **argv);
+/* The same, with this on its standard input. */
+int fuzz_feed(const struct wr_command *command, int argc, char **argv, weir_bytes text);
+/* Makes a file, or appends to it. */
+void fuzz_write_file(const char *path, const char *mode, weir_bytes bytes);
 /* What was printed since the last call of this, or by the last fuzz_run; NUL-ended. */
 weir_bytes fuzz_printed(void);
 /* One JSON value, without a key twice. */

@@ -69,7 +69,10 @@ void fuzz_job_define(weir_job *job)
     weir_into(counts, "counts", "table:counts");
     weir_into(counts, "topic", "log:topic?partitions=3&retain_bytes=1k");
     weir_stream *kept = weir_through(counts, "refuse", refuse_some, NULL);
+    weir_with(kept, weir_from(job, "lines", "file:lines.txt"));
+    weir_with(kept, weir_from(job, "far", "log:far?store=far.weir"));
     weir_into(kept, "out", "stdout:");
+    weir_into(kept, "file", "file:out.txt");
     weir_into(weir_side(counts, 1), "all", "log:all");
 }
 

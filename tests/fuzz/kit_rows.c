@@ -169,7 +169,9 @@ void fuzz_store_edit(const char *text)
     while (*text) {
         size_t size = strcspn(text, "\n");
         char *line = fuzz_string(text, size);
-        edit_line(db, line);
+        if (*line) {
+            edit_line(db, line);
+        }
         free(line);
         text += size + (text[size] == '\n');
     }

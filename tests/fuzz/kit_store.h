@@ -11,8 +11,9 @@
 #define FUZZ_STORE "fuzz.weir"
 
 /* Runs the job, with the arguments that `weir run` takes, in a process of its own making: two
- * partitions of a generator, event time, state, timers of both clocks, dead letters with headers;
- * a table, a topic of three partitions, an outbox. */
+ * partitions of a generator, a file and another store's topic, event time, state, timers of both
+ * clocks, dead letters with headers; a table, topics, an outbox to a file and one that is printed.
+ */
 int fuzz_job_run(int argc, char **argv);
 /* The same on the store, which has read half of what there is then. */
 int fuzz_job_resume(void);

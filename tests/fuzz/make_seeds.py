@@ -9,6 +9,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import glob
+import gzip
 import os
 import re
 import struct
@@ -253,6 +254,12 @@ def seeds():
     yield "rows", [text.encode() for text in ROWS]
     yield "resume", [text.encode() for text in ROWS]
     yield "pages", PAGES
+    text = b"first\nsecond\r\n\n\xff\0\n" + b"x" * 300 + b"\nlast"
+    yield "lines", [
+        b"\0\0\6" + text, b"\0\0\1" + text, b"\0\1\x44" + text, b"\0\xff\xff" + text, b"\0\0\0",
+        b"\0\0\0\n\n\n", b"\0\0\1a", b"\0\0\1ab", b"\1\0\0" + gzip.compress(text, mtime=0),
+        b"\1\0\0" + gzip.compress(text, mtime=0) * 2, b"\1\0\0" + gzip.compress(text, mtime=0)[:-9],
+        b"\1\0\0" + gzip.compress(b"", mtime=0), b"\1\0\0\x1f\x8b\x08\x1c", b"\1\0\0plain"]
     yield "access_log", [line.encode() for line in LINES]
 
 
