@@ -16,7 +16,15 @@
 #include "txn/base/error.h"
 #include "txn/store.h"
 
-enum form { FORM_NUMBER, FORM_SIZE, FORM_BOOL, FORM_TYPE, FORM_MISSING, FORM_PATH };
+enum form {
+    FORM_NUMBER,
+    FORM_SIZE,
+    FORM_BOOL,
+    FORM_TYPE,
+    FORM_MISSING,
+    FORM_COMPRESSION,
+    FORM_PATH,
+};
 
 struct rule {
     const char *name;
@@ -48,7 +56,14 @@ struct shape {
     }
 
 static const struct shape shapes[] = {
-    {"file", NULL, WR_SCHEME_FILE, true, PATH_FILE, {{NULL, FORM_NUMBER, 0, 0}}},
+    {"file",
+     NULL,
+     WR_SCHEME_FILE,
+     true,
+     PATH_FILE,
+     {{"follow", FORM_BOOL, 0, 0},
+      {"compression", FORM_COMPRESSION, 0, 0},
+      {"missing", FORM_MISSING, 0, 0}}},
     /* The value holds the record's number in 20 digits; the key has up to 20. */
     {"gen", "keyed", WR_SCHEME_GEN, true, PATH_KIND,
      GEN_RULES(20, WR_RECORD_BYTES_MAX - 20, INT64_MAX)},
@@ -83,6 +98,7 @@ enum { SHAPES = sizeof shapes / sizeof *shapes };
 static const char *const types[] = {"text", "integer", "real", "blob", NULL};
 static const char *const switches[] = {"true", "false", NULL};
 static const char *const missings[] = {"fail", "earliest", "latest", NULL};
+static const char *const compressions[] = {"none", "gzip", NULL};
 
 /* "; did you mean X?" or "; known: X, Y". */
 static const char *advice(const char *word, const char *const *candidates, char *text, size_t size)
@@ -197,6 +213,27 @@ static weir_status fail_percent(const char *uri, struct wr_error *error)
                  URI_SHOWN, uri);
 }
 
+/* A path with `*` or `[`, as glob(3) takes it: what is special there and was written as %XX, and
+ * any backslash, is escaped, so that it is part of a name. */
+static char *pattern_of(const char *path, struct wr_arena *arena)
+{
+    char *pattern = wr_arena_alloc(arena, 2 * strlen(path) + 1), *to = pattern;
+    for (const char *at = path; pattern && *at; at++) {
+        int high = *at == '%' ? hex(at[1]) : -1;
+        int low = high < 0 ? -1 : hex(at[2]);
+        char c = low < 0 ? *at : (char)(high * 16 + low);
+        if (c == '\\' || (low >= 0 && strchr("*?[]", c))) {
+            *to++ = '\\';
+        }
+        *to++ = c;
+        at += low < 0 ? 0 : 2;
+    }
+    if (pattern) {
+        *to = '\0';
+    }
+    return pattern;
+}
+
 static bool is_identifier(const char *name)
 {
     if (!*name || isdigit((unsigned char)*name) || strlen(name) > WR_NAME_BYTES_MAX) {
@@ -229,9 +266,8 @@ static weir_status check_kind(const char *uri, const char *kind, struct wr_error
                  advice(kind, known, text, sizeof text));
 }
 
-/* `has_glob`: before it was decoded; a `*` written as %2A is part of a name. */
 static weir_status check_path(const struct shape *shape, const char *uri, const char *path,
-                              bool has_glob, struct wr_error *error)
+                              struct wr_error *error)
 {
     switch (shape->path) {
     case PATH_NONE:
@@ -243,12 +279,6 @@ static weir_status check_path(const struct shape *shape, const char *uri, const 
     case PATH_FILE:
         if (!*path) {
             return usage(error, "\"%.*s\" names no file; write file:PATH", URI_SHOWN, uri);
-        }
-        if (shape->is_source && has_glob) {
-            return usage(error,
-                         "source \"%.*s\": this version reads one file for each source and no "
-                         "globs; name the file (a `*` or `[` in its name is written %%2A or %%5B)",
-                         URI_SHOWN, uri);
         }
         return WEIR_OK;
     case PATH_KIND:
@@ -304,6 +334,8 @@ static weir_status check_value(const char *uri, const struct wr_parameter *param
         return check_word(uri, parameter, types, error);
     case FORM_MISSING:
         return check_word(uri, parameter, missings, error);
+    case FORM_COMPRESSION:
+        return check_word(uri, parameter, compressions, error);
     case FORM_PATH:
         if (*parameter->value) {
             return WEIR_OK;
@@ -388,6 +420,22 @@ static weir_status parse_query(const struct shape *shape, char *query, struct wr
     return WEIR_OK;
 }
 
+/* The parameters, each of them and together. */
+static weir_status check_query(const struct shape *shape, char *query, struct wr_arena *arena,
+                               struct wr_endpoint *endpoint, struct wr_error *error)
+{
+    WR_TRY(parse_query(shape, query, arena, endpoint, error));
+    const char *compression = wr_endpoint_parameter(endpoint, "compression");
+    const char *follow = wr_endpoint_parameter(endpoint, "follow");
+    if (compression && follow && strcmp(compression, "gzip") == 0 && strcmp(follow, "true") == 0) {
+        return usage(error,
+                     "\"%.*s\": a compressed file cannot be followed, since nothing is appended to "
+                     "it; leave out follow=true, and run again when there are new files",
+                     URI_SHOWN, endpoint->uri);
+    }
+    return WEIR_OK;
+}
+
 /* ---- Public ---------------------------------------------------------------------------------- */
 
 weir_status wr_endpoint_parse(const char *uri, bool is_source, struct wr_arena *arena,
@@ -425,14 +473,19 @@ weir_status wr_endpoint_parse(const char *uri, bool is_source, struct wr_arena *
         *query++ = '\0';
     }
     *endpoint_out = (struct wr_endpoint){.scheme = shape->id, .uri = own, .path = path};
-    bool has_glob = strpbrk(path, "*[") != NULL;
+    if (shape->path == PATH_FILE && is_source && strpbrk(path, "*[")) {
+        endpoint_out->pattern = pattern_of(path, arena);
+        if (!endpoint_out->pattern) {
+            return wr_fail_memory(error);
+        }
+    }
     if (!decode(path)) {
         return fail_percent(uri, error);
     }
-    WR_TRY(check_path(shape, uri, path, has_glob, error));
+    WR_TRY(check_path(shape, uri, path, error));
     shape = find_shape(scheme, is_source, path);
     if (query) {
-        WR_TRY(parse_query(shape, query, arena, endpoint_out, error));
+        WR_TRY(check_query(shape, query, arena, endpoint_out, error));
     }
     if (is_source && shape->id == WR_SCHEME_LOG && !wr_endpoint_parameter(endpoint_out, "store")) {
         return usage(error,

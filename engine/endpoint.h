@@ -29,6 +29,7 @@ struct wr_endpoint {
     enum wr_scheme scheme;
     const char *uri; /* as given */
     const char *path; /* decoded: path, topic, table, kind of gen; "" when there is none */
+    const char *pattern; /* file: sources whose path has `*` or `[`: for glob(3); else NULL */
     struct wr_parameter *parameters;
     size_t parameter_count;
 };

@@ -45,6 +45,7 @@ needs=(
     "libcmocka-dev:pkg-config --exists cmocka"
     "libisal-dev:pkg-config --exists libisal"
     "libxxhash-dev:pkg-config --exists libxxhash"
+    "zlib1g-dev:pkg-config --exists zlib"
     "libjansson-dev:pkg-config --exists jansson"
     "procps:command -v ps"
 )

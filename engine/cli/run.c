@@ -91,7 +91,9 @@ static const char help_built_in[] =
 "\n";
 static const char help_options[] =
 "What it reads and writes\n"
-"  -i, --input NAME=URI     where source NAME reads: file:PATH, gen:keyed,\n"
+"  -i, --input NAME=URI     where source NAME reads: file:PATH, with * and []\n"
+"                           many files (?follow=true&compression=gzip&missing=\n"
+"                           fail|earliest|latest), gen:keyed,\n"
 "                           gen:lines (?records=N&keys=K&size=B&partitions=P),\n"
 "                           log:TOPIC?store=FILE, another job's topic\n"
 "  -o, --output NAME=URI    where sink NAME goes: table:NAME, log:TOPIC,\n"

@@ -79,6 +79,38 @@ static void right_uris_are_taken_apart(void **state)
     }
 }
 
+/* `*` and `[` make a pattern of a source's path, unless they are written as %XX. */
+static void globs_become_patterns(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *uri;
+        bool is_source;
+        const char *pattern;
+    } cases[] = {
+        {"file:a.txt", true, NULL},
+        {"file:a%2A.txt", true, NULL},
+        {"file:a*.txt", false, NULL},
+        {"file:a*.txt", true, "a*.txt"},
+        {"file:/x/[ab]%20c?follow=true", true, "/x/[ab] c"},
+        {"file:%2A*%5b%5D%3F%5C", true, "\\**\\[\\]\\?\\\\"},
+        {"file:a\\*", true, "a\\\\*"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct wr_arena arena;
+        struct wr_endpoint endpoint;
+        struct wr_error error;
+        wr_arena_init(&arena, 0);
+        assert_int_equal(parse(&arena, cases[i].uri, cases[i].is_source, &endpoint, &error),
+                         WEIR_OK);
+        assert_int_equal(endpoint.pattern != NULL, cases[i].pattern != NULL);
+        if (cases[i].pattern) {
+            assert_string_equal(endpoint.pattern, cases[i].pattern);
+        }
+        wr_arena_fini(&arena);
+    }
+}
+
 static const struct {
     const char *uri;
     bool is_source;
@@ -116,9 +148,14 @@ static const struct {
     {"file:a%zz", true, "two hexadecimal digits"},
     {"file:a%", true, "two hexadecimal digits"},
     {"file:a%00b", true, "other than 00"},
-    {"file:a*.txt", true, "no globs"},
-    {"file:a[1].txt", true, "no globs"},
-    {"file:x?follow=true", true, "no parameter \"follow\" and take none"},
+    {"file:x?follow=yes", true, "known: true, false"},
+    {"file:x?folow=true", true, "did you mean follow?"},
+    {"file:x?compression=zip", true, "did you mean gzip?"},
+    {"file:x?compression=zstd", true, "known: none, gzip"},
+    {"file:x?missing=ignore", true, "known: fail, earliest, latest"},
+    {"file:x?compression=gzip,follow=true", true, "cannot be followed"},
+    {"file:*?follow=true&compression=gzip", true, "cannot be followed"},
+    {"null:?follow=true", false, "no parameter \"follow\" and take none"},
     {"file:x?", true, "a `?` in a path is written %3F"},
     {"file:x?apend=true", false, "did you mean append?"},
     {"file:x?append=yes", false, "known: true, false"},
@@ -318,6 +355,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(right_uris_are_taken_apart),
+        cmocka_unit_test(globs_become_patterns),
         cmocka_unit_test(wrong_uris_name_the_right_one),
         cmocka_unit_test(long_uris_are_refused),
         cmocka_unit_test(garbage_does_no_harm),
