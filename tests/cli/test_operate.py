@@ -30,8 +30,11 @@ class Run:
     def __init__(self, folder, *args, stdout=subprocess.DEVNULL):
         folder.mkdir(exist_ok=True)
         self.folder, self.lines, self.started = folder, [], time.monotonic()
+        # A thread that hangs is left behind on purpose.
+        options = os.environ.get("TSAN_OPTIONS", "") + ":report_thread_leaks=0"
         self.process = subprocess.Popen([WEIR, "run", *map(str, args)], cwd=folder, stdout=stdout,
-                                        stderr=subprocess.PIPE, text=True)
+                                        stderr=subprocess.PIPE, text=True,
+                                        env={**os.environ, "TSAN_OPTIONS": options})
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
 
