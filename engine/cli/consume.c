@@ -1,9 +1,11 @@
-/* consume.c: `weir consume`: records of an embedded topic, as text or JSON. Reads batches in short
- * snapshots (a reader that stays in one would keep SQLite's log from being checkpointed) and writes
- * them between two snapshots, so that a slow pipe holds nothing back.
+/* consume.c: `weir consume`: records of an embedded topic, as text or JSON, from an offset or from
+ * where a group got to. consume_print.c reads and prints.
+ *
+ * A group's positions are kept after what they count was written, so a crash may print some records
+ * twice, and none never.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "engine/cli/cli.h"
+#include "engine/cli/consume.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,15 +13,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "engine/cli/json.h"
 #include "engine/cli/topic.h"
 #include "engine/endpoint.h"
-#include "txn/base/assert.h"
 
 enum {
-    STEP_BATCHES = 64, /* of one snapshot */
-    STEP_BYTES = 1 << 20,
     FOLLOW_MS = 10,
+    SAVE_US = 1000000, /* how old a group's positions may get */
     OUTPUT_BYTES = 1 << 18,
 };
 
@@ -28,6 +27,8 @@ enum option_id {
     OPTION_PARTITION,
     OPTION_NUMBER,
     OPTION_FOLLOW,
+    OPTION_GROUP,
+    OPTION_RESET,
     OPTION_FORMAT,
     OPTION_HELP,
 };
@@ -37,6 +38,8 @@ static const struct wr_option options[] = {
     {"partition", 'p', "N", OPTION_PARTITION},
     {"number", 'n', "N", OPTION_NUMBER},
     {"follow", '\0', NULL, OPTION_FOLLOW},
+    {"group", 'G', "GROUP", OPTION_GROUP},
+    {"reset", '\0', NULL, OPTION_RESET},
     {"format", '\0', "text|json", OPTION_FORMAT},
     {"help", 'h', NULL, OPTION_HELP},
     {NULL, '\0', NULL, 0},
@@ -52,41 +55,35 @@ static const char help[] =
 "  -p, --partition N       only this partition\n"
 "  -n, --number N          stop after N records\n"
 "      --follow            wait for more at the end\n"
+"  -G, --group GROUP       go on where this group got to; keep how far it gets\n"
+"      --reset             let the group start where --offset says\n"
 "      --format text|json  text (default): key, a tab, value; absent prints as\n"
 "                          empty. json: an object a line with topic, partition,\n"
 "                          offset, time_ms, key, value, headers; null where\n"
 "                          absent; key_base64, value_base64 where not UTF-8\n"
 "\n"
+"Groups read on their own, each with its positions in a file beside the store,\n"
+"STORE.GROUP.group. They are kept once the records were written, each second and\n"
+"at the end: a crash may repeat the last ones, and loses none. A partition that a\n"
+"group has not read starts where --offset says; what retention has removed\n"
+"meanwhile is left out, with a warning. One process at a time uses a group (75).\n"
+"\n"
 "Examples\n"
 "  weir consume shop.weir orders -n 10\n"
-"  weir consume shop.weir orders -o end --follow --format json | jq .value\n";
+"  weir consume shop.weir orders -o end --follow --format json | jq .value\n"
+"  weir consume shop.weir orders -G billing --follow >>billing.txt\n";
 /* clang-format on */
-
-enum start { START_BEGINNING, START_END, START_OFFSET };
-
-struct consume {
-    struct wr_operands operands;
-    enum start start;
-    int64_t offset, partition, number; /* partition, number -1: all */
-    bool follow, json;
-    struct wr_reader *reader;
-    struct wr_topic topic;
-    struct wr_arena arena; /* of a step */
-    int64_t *next, *end; /* per partition */
-    int64_t printed;
-    struct wr_error *error;
-};
 
 /* ---- Options --------------------------------------------------------------------------------- */
 
-static weir_status set_offset(struct consume *consume, const char *value, struct wr_error *error)
+static weir_status set_offset(struct wr_consume *consume, const char *value, struct wr_error *error)
 {
     const char *const words[] = {"beginning", "end", NULL};
     if (strcmp(value, words[0]) == 0 || strcmp(value, words[1]) == 0) {
-        consume->start = value[0] == 'b' ? START_BEGINNING : START_END;
+        consume->start = value[0] == 'b' ? WR_START_BEGINNING : WR_START_END;
         return WEIR_OK;
     }
-    consume->start = START_OFFSET;
+    consume->start = WR_START_OFFSET;
     if (wr_parse_number(value, 0, INT64_MAX, &consume->offset)) {
         return WEIR_OK;
     }
@@ -99,7 +96,7 @@ static weir_status set_offset(struct consume *consume, const char *value, struct
 static weir_status take(void *context, const struct wr_option *option, const char *value,
                         struct wr_error *error)
 {
-    struct consume *consume = context;
+    struct wr_consume *consume = context;
     const char *const formats[] = {"text", "json", NULL};
     int format = 0;
     if (!option) {
@@ -114,7 +111,13 @@ static weir_status take(void *context, const struct wr_option *option, const cha
     case OPTION_NUMBER:
         return wr_option_number("--number", value, 0, INT64_MAX, &consume->number, error);
     case OPTION_FOLLOW:
-        consume->follow = true;
+        consume->follows = true;
+        break;
+    case OPTION_GROUP:
+        consume->group_name = value;
+        break;
+    case OPTION_RESET:
+        consume->reset = true;
         break;
     case OPTION_FORMAT:
         WR_TRY(wr_option_choice("--format", value, formats, &format, error));
@@ -126,174 +129,77 @@ static weir_status take(void *context, const struct wr_option *option, const cha
     return WEIR_OK;
 }
 
-/* ---- One record ------------------------------------------------------------------------------ */
+/* ---- Where to start -------------------------------------------------------------------------- */
 
-static void put_bytes(weir_bytes bytes)
-{
-    if (bytes.size) {
-        fwrite_unlocked(bytes.data, 1, bytes.size, stdout);
-    }
-}
-
-static void print_text(const weir_record *record)
-{
-    put_bytes(record->key);
-    putc_unlocked('\t', stdout);
-    put_bytes(record->value);
-    putc_unlocked('\n', stdout);
-}
-
-static void print_json(const char *topic, int32_t partition, int64_t offset,
-                       const weir_record *record)
-{
-    printf("{\"topic\":\"%s\",\"partition\":%d,\"offset\":%" PRId64 ",\"time_ms\":%" PRId64 ",",
-           topic, partition, offset, record->time_ms); /* a topic's name needs no escapes */
-    wr_json_bytes(stdout, "key", record->key);
-    putc_unlocked(',', stdout);
-    wr_json_bytes(stdout, "value", record->value);
-    putc_unlocked(',', stdout);
-    wr_json_headers(stdout, record);
-    put_bytes(weir_text("}\n"));
-}
-
-/* ---- One step: some batches of one partition ------------------------------------------------- */
-
-static bool wants_more(const struct consume *consume)
-{
-    return consume->number < 0 || consume->printed < consume->number;
-}
-
-static weir_status fail_overtaken(struct consume *consume, int32_t partition, int64_t from,
-                                  int64_t to)
-{
-    return wr_fail(consume->error, WEIR_FATAL, WR_EXIT_DATA,
-                   "offsets %" PRId64 " to %" PRId64 " of topic %s, partition %d, were removed by "
-                   "its retention before they were read; start again with -o beginning",
-                   from, to - 1, consume->topic.name, partition);
-}
-
-/* Opens a batch and checks that it goes on at *next, or holds it. */
-static weir_status open_batch(struct consume *consume, int32_t partition, weir_bytes bytes,
-                              int64_t *next, struct wr_batch_reader *batch_out)
-{
-    if (wr_batch_open(bytes, batch_out, consume->error) != WEIR_OK) {
-        return wr_error_before(consume->error,
-                               "%s, topic %s, partition %d, the batch at offset %" PRId64 ": ",
-                               consume->operands.values[0], consume->topic.name, partition, *next);
-    }
-    if (batch_out->first_offset > *next) {
-        return fail_overtaken(consume, partition, *next, batch_out->first_offset);
-    }
-    if (batch_out->first_offset + batch_out->count <= *next) {
-        return wr_fail(consume->error, WEIR_FATAL, WR_EXIT_DATA,
-                       "%s, topic %s, partition %d: the batch at offset %" PRId64
-                       " begins at %" PRId64 "; run `weir verify` to see what is damaged",
-                       consume->operands.values[0], consume->topic.name, partition, *next,
-                       batch_out->first_offset);
-    }
-    *next = batch_out->first_offset + batch_out->count;
-    return WEIR_OK;
-}
-
-/* Reads the next batches of a partition in one snapshot. */
-static weir_status load(struct consume *consume, int32_t partition,
-                        struct wr_batch_reader batches[STEP_BATCHES], size_t *count_out)
-{
-    int64_t next = consume->next[partition];
-    size_t bytes_read = 0;
-    weir_status status = WEIR_OK;
-    *count_out = 0;
-    while (status == WEIR_OK && *count_out < STEP_BATCHES && bytes_read < STEP_BYTES &&
-           next < consume->end[partition]) {
-        weir_bytes bytes;
-        status = wr_reader_batch(consume->reader, consume->topic.id, partition, next,
-                                 &consume->arena, &bytes, consume->error);
-        if (status != WEIR_OK || !bytes.data) {
-            break;
-        }
-        bytes_read += bytes.size;
-        status = open_batch(consume, partition, bytes, &next, &batches[*count_out]);
-        *count_out += status == WEIR_OK;
-    }
-    wr_reader_end(consume->reader);
-    return status;
-}
-
-static weir_status print_batch(struct consume *consume, int32_t partition,
-                               struct wr_batch_reader *batch)
-{
-    weir_record record;
-    int64_t offset = 0;
-    bool more = true;
-    while (wants_more(consume)) {
-        WR_TRY(wr_batch_next(batch, &consume->arena, &record, &offset, &more, consume->error));
-        if (!more || offset >= consume->end[partition]) {
-            break;
-        }
-        if (offset < consume->next[partition]) {
-            continue; /* the batch began before what was asked for */
-        }
-        consume->next[partition] = offset + 1;
-        consume->printed++;
-        if (consume->json) {
-            print_json(consume->topic.name, partition, offset, &record);
-        } else {
-            print_text(&record);
-        }
-    }
-    return ferror(stdout) ? wr_fail_errno(consume->error, "cannot write to standard output")
-                          : WEIR_OK;
-}
-
-static weir_status step(struct consume *consume, int32_t partition)
-{
-    struct wr_batch_reader batches[STEP_BATCHES];
-    size_t count = 0;
-    wr_arena_reset(&consume->arena);
-    WR_TRY(load(consume, partition, batches, &count));
-    for (size_t i = 0; i < count; i++) {
-        WR_TRY(print_batch(consume, partition, &batches[i]));
-    }
-    if (count == 0) { /* nothing is kept there any more */
-        return fail_overtaken(consume, partition, consume->next[partition],
-                              consume->end[partition]);
-    }
-    return WEIR_OK;
-}
-
-/* ---- The whole ------------------------------------------------------------------------------- */
-
-static bool is_chosen(const struct consume *consume, int32_t partition)
+static bool is_chosen(const struct wr_consume *consume, int32_t partition)
 {
     return consume->partition < 0 || consume->partition == partition;
 }
 
-/* Where to start in a partition, and where it ends now. */
-static weir_status place(struct consume *consume, int32_t partition)
+/* Where the group got to, if that is still there. False: it starts as others do. */
+static bool place_group(struct wr_consume *consume, int32_t partition)
 {
-    struct wr_extent extent;
-    WR_TRY(
-        wr_reader_extent(consume->reader, consume->topic.id, partition, &extent, consume->error));
-    consume->end[partition] = extent.next;
-    consume->next[partition] = consume->start == START_END ? extent.next : extent.first;
-    if (consume->start != START_OFFSET) {
-        return WEIR_OK;
+    const struct wr_extent *extent = &consume->follow.extents[partition];
+    int64_t next;
+    if (!consume->group_name || consume->reset ||
+        !wr_group_get(&consume->group, partition, &next)) {
+        return false;
     }
-    if (consume->offset < extent.first) {
-        return wr_fail(consume->error, WEIR_FATAL, WR_EXIT_NO_INPUT,
-                       "topic %s, partition %d, begins at offset %" PRId64 "; %" PRId64
-                       " is no longer kept, use -o beginning",
-                       consume->topic.name, partition, extent.first, consume->offset);
+    if (next > extent->next) {
+        wr_log(consume->env, WR_LOG_WARN,
+               "group %s has read topic %s, partition %d, up to offset %" PRId64 ", and it ends at "
+               "%" PRId64 " now: the store was put back to an older copy; going on at %" PRId64,
+               consume->group_name, consume->topic.name, (int)partition, next, extent->next,
+               extent->first);
+        next = extent->first;
     }
-    consume->next[partition] = consume->offset;
+    consume->next[partition] =
+        next < extent->first ? wr_consume_skip(consume, partition, next) : next;
+    return true;
+}
+
+static void place(struct wr_consume *consume, int32_t partition)
+{
+    const struct wr_extent *extent = &consume->follow.extents[partition];
+    consume->end[partition] = extent->next;
+    if (place_group(consume, partition)) {
+        return;
+    }
+    int64_t next = consume->start == WR_START_END ? extent->next : extent->first;
+    if (consume->start == WR_START_OFFSET) {
+        next = consume->offset < extent->first
+                   ? wr_consume_skip(consume, partition, consume->offset)
+                   : consume->offset;
+    }
+    bool beyond =
+        consume->group_name && next > extent->next; /* no position that a group can have */
+    consume->next[partition] = beyond ? extent->next : next;
+}
+
+static weir_status open_group(struct wr_consume *consume)
+{
+    bool renewed = false;
+    WR_TRY(wr_group_open(&consume->follow, consume->group_name, &consume->group, &renewed,
+                         consume->error));
+    if (renewed) {
+        wr_log(consume->env, WR_LOG_WARN,
+               "topic %s was deleted and made again since group %s read it: starting where "
+               "--offset says",
+               consume->topic.name, consume->group_name);
+    }
+    if (!wr_stopper_start(&consume->stopper)) {
+        return wr_fail(consume->error, WEIR_FATAL, WR_EXIT_AGAIN,
+                       "cannot start a thread; end other programs and try again");
+    }
     return WEIR_OK;
 }
 
-static weir_status start(struct consume *consume, struct wr_arena *arena)
+static weir_status start(struct wr_consume *consume, struct wr_arena *arena)
 {
     const char *store = consume->operands.values[0];
     WR_TRY(wr_topic_find(consume->reader, store, consume->operands.values[1], arena,
                          &consume->topic, consume->error));
+    wr_reader_end(consume->reader);
     if (consume->partition >= consume->topic.partitions) {
         return wr_fail(consume->error, WEIR_MISUSE, WR_EXIT_USAGE,
                        "--partition is %" PRId64 "; topic %s of %s has partitions 0 to %d",
@@ -306,47 +212,87 @@ static weir_status start(struct consume *consume, struct wr_arena *arena)
     if (!consume->next || !consume->end) {
         return wr_fail_memory(consume->error);
     }
-    weir_status status = WEIR_OK;
-    for (int32_t p = 0; p < consume->topic.partitions && status == WEIR_OK; p++) {
-        status = is_chosen(consume, p) ? place(consume, p) : WEIR_OK;
+    WR_TRY(wr_follow_open(consume->env, consume->reader, store, &consume->topic, arena,
+                          &consume->follow, consume->error));
+    if (consume->group_name) {
+        WR_TRY(open_group(consume));
     }
-    wr_reader_end(consume->reader);
-    return status;
+    for (int32_t p = 0; p < consume->topic.partitions; p++) {
+        if (is_chosen(consume, p)) {
+            place(consume, p);
+        }
+    }
+    consume->saved_us = consume->env->monotonic_us(consume->env);
+    return WEIR_OK;
+}
+
+/* ---- The whole ------------------------------------------------------------------------------- */
+
+/* Writes what was printed, then keeps the group's positions. */
+static weir_status save(struct wr_consume *consume)
+{
+    WR_TRY(wr_cli_flush(consume->error));
+    if (!consume->group_name) {
+        return WEIR_OK;
+    }
+    bool changed = consume->reset;
+    for (int32_t p = 0; p < consume->topic.partitions; p++) {
+        int64_t kept;
+        bool has = wr_group_get(&consume->group, p, &kept);
+        if (!is_chosen(consume, p) || (has && kept == consume->next[p])) {
+            continue;
+        }
+        if (!wr_group_set(&consume->group, p, consume->next[p])) {
+            return wr_fail_memory(consume->error);
+        }
+        changed = true;
+    }
+    consume->saved_us = consume->env->monotonic_us(consume->env);
+    return changed ? wr_group_save(&consume->group, consume->error) : WEIR_OK;
+}
+
+static weir_status save_in_time(struct wr_consume *consume)
+{
+    bool due = consume->group_name &&
+               consume->env->monotonic_us(consume->env) - consume->saved_us >= SAVE_US;
+    return due ? save(consume) : WEIR_OK;
 }
 
 /* Prints every chosen partition up to its end. */
-static weir_status drain(struct consume *consume)
+static weir_status drain(struct wr_consume *consume)
 {
     for (int32_t p = 0; p < consume->topic.partitions; p++) {
-        while (is_chosen(consume, p) && consume->next[p] < consume->end[p] && wants_more(consume)) {
-            WR_TRY(step(consume, p));
+        while (is_chosen(consume, p) && consume->next[p] < consume->end[p] &&
+               wr_consume_goes_on(consume)) {
+            WR_TRY(wr_consume_step(consume, p));
+            WR_TRY(save_in_time(consume));
         }
     }
     return wr_cli_flush(consume->error);
 }
 
-static weir_status move_ends(struct consume *consume)
+static weir_status move_ends(struct wr_consume *consume)
 {
-    weir_status status = WEIR_OK;
-    for (int32_t p = 0; p < consume->topic.partitions && status == WEIR_OK; p++) {
-        struct wr_extent extent;
-        if (is_chosen(consume, p)) {
-            status =
-                wr_reader_extent(consume->reader, consume->topic.id, p, &extent, consume->error);
-            consume->end[p] = status == WEIR_OK ? extent.next : consume->end[p];
-        }
+    WR_TRY(wr_follow_look(&consume->follow, false, NULL, consume->error));
+    if (consume->follow.gone) {
+        return wr_fail(consume->error, WEIR_FATAL, WR_EXIT_NO_INPUT,
+                       "topic %s was deleted, or %s was replaced, while it was read; start again",
+                       consume->topic.name, consume->follow.path);
     }
-    wr_reader_end(consume->reader);
-    return status;
+    for (int32_t p = 0; p < consume->topic.partitions; p++) {
+        consume->end[p] = consume->follow.extents[p].next;
+    }
+    return WEIR_OK;
 }
 
-static weir_status follow(struct consume *consume)
+static weir_status follow(struct wr_consume *consume)
 {
     const struct timespec pause = {0, FOLLOW_MS * 1000000};
-    while (wants_more(consume)) {
+    while (wr_consume_goes_on(consume)) {
         WR_TRY(move_ends(consume));
         int64_t before = consume->printed;
         WR_TRY(drain(consume));
+        WR_TRY(save_in_time(consume));
         if (consume->printed == before) {
             nanosleep(&pause, NULL);
         }
@@ -354,31 +300,57 @@ static weir_status follow(struct consume *consume)
     return WEIR_OK;
 }
 
-static weir_status consume_all(struct wr_cli *cli, struct consume *consume, struct wr_arena *arena,
-                               int argc, char **argv)
+static weir_status print_all(struct wr_consume *consume)
+{
+    WR_TRY(drain(consume));
+    return consume->follows ? follow(consume) : WEIR_OK;
+}
+
+/* Whatever ends it, what was printed counts. */
+static weir_status print_and_keep(struct wr_consume *consume)
+{
+    weir_status status = print_all(consume);
+    struct wr_error printing = *consume->error;
+    wr_error_clear(consume->error);
+    weir_status saved = printing.native == EPIPE ? WEIR_OK : save(consume);
+    if (status != WEIR_OK) {
+        *consume->error = printing;
+    }
+    return status != WEIR_OK ? status : saved;
+}
+
+static weir_status consume_all(struct wr_cli *cli, struct wr_consume *consume,
+                               struct wr_arena *arena, int argc, char **argv)
 {
     WR_TRY(wr_options_parse("weir consume", options, argc, argv, take, consume, &cli->error));
     WR_TRY(wr_operands_check(&consume->operands, &cli->error));
+    if (consume->reset && !consume->group_name) {
+        return wr_fail(&cli->error, WEIR_MISUSE, WR_EXIT_USAGE, "--reset goes with --group GROUP");
+    }
     WR_TRY(wr_reader_open(&cli->env, consume->operands.values[0], &consume->reader, &cli->error));
     WR_TRY(start(consume, arena));
-    WR_TRY(drain(consume));
-    return consume->follow ? follow(consume) : WEIR_OK;
+    return print_and_keep(consume);
 }
 
 static int run(struct wr_cli *cli, int argc, char **argv)
 {
     const char *const names[] = {"STORE", "TOPIC", NULL};
-    struct consume consume = {
+    struct wr_consume consume = {
         .operands = {.command = "weir consume", .names = names},
         .partition = -1,
         .number = -1,
+        .env = &cli->env,
         .error = &cli->error,
+        .group = {.file = -1},
     };
     struct wr_arena arena;
     wr_arena_init(&arena, 0);
-    wr_arena_init(&consume.arena, 4 * STEP_BYTES);
+    wr_arena_init(&consume.arena, (size_t)4 * WR_CONSUME_STEP_BYTES);
     wr_cli_buffer(cli, OUTPUT_BYTES);
-    consume_all(cli, &consume, &arena, argc, argv);
+    (void)consume_all(cli, &consume, &arena, argc, argv);
+    wr_stopper_end(&consume.stopper);
+    wr_group_close(&consume.group);
+    wr_follow_close(&consume.follow);
     wr_reader_close(consume.reader);
     wr_arena_fini(&consume.arena);
     wr_arena_fini(&arena);

@@ -1,5 +1,7 @@
 /* topics.c: `weir topics`: the embedded topics of a store, a line for each partition; making and
- * deleting one.
+ * deleting one. Groups of `weir consume` are listed with them.
+ *
+ * Long because what is listed, made and deleted is checked and explained here.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/cli/topic.h"
@@ -9,6 +11,7 @@
 #include <string.h>
 
 #include "engine/cli/cli.h"
+#include "engine/cli/group.h"
 #include "engine/endpoint.h"
 #include "txn/store_rows.h"
 
@@ -39,7 +42,8 @@ static const struct wr_option options[] = {
 static const char help[] =
 "Lists the embedded topics of a store: for each partition the offsets that are\n"
 "kept (from the first, below the next one to be given), records, bytes, and how\n"
-"long they are kept. Works while a job runs on the store.\n"
+"long they are kept. Below, the groups of weir consume, and how many records\n"
+"they have not read. Works while a job runs on the store.\n"
 "\n"
 "      --create TOPIC       make a topic (and the store, if there is none)\n"
 "      --delete TOPIC       delete a topic and all its records\n"
@@ -140,18 +144,62 @@ static weir_status show_topic(struct wr_reader *reader, const struct wr_topic *t
     return WEIR_OK;
 }
 
-static weir_status show(struct wr_reader *reader, struct wr_arena *arena, struct wr_error *error)
+/* ---- Groups ---------------------------------------------------------------------------------- */
+
+struct listing {
+    const struct wr_follow *follow;
+    bool *begun; /* the heading is there */
+};
+
+static void show_group(void *data, const char *group, int32_t partition, int64_t next)
 {
-    struct wr_topic *topics = NULL;
+    const struct listing *listing = data;
+    const struct wr_follow *follow = listing->follow;
+    int64_t lag = follow->extents[partition].next - next;
+    char place[32];
+    if (!*listing->begun) {
+        *listing->begun = true;
+        printf("\n%-24s %-24s %-12s %12s %12s\n", "GROUP", "TOPIC", "PARTITION", "NEXT", "LAG");
+    }
+    snprintf(place, sizeof place, "%d of %d", partition, follow->topic.partitions);
+    printf("%-24s %-24s %-12s %12" PRId64 " %12" PRId64 "\n", group, follow->topic.name, place,
+           next, lag > 0 ? lag : 0);
+}
+
+/* Groups that `weir consume` keeps beside the store. */
+static weir_status show_groups(struct topics *topics, struct wr_reader *reader,
+                               const struct wr_topic *topic, bool *begun)
+{
+    struct wr_follow follow;
+    weir_status status = wr_follow_open(topics->env, reader, topics->store, topic, &topics->arena,
+                                        &follow, topics->error);
+    struct listing listing = {&follow, begun};
+    if (status == WEIR_OK) {
+        status = wr_groups_list(&follow, show_group, &listing, topics->error);
+    }
+    wr_follow_close(&follow);
+    return status;
+}
+
+static weir_status show(struct topics *topics, struct wr_reader *reader)
+{
+    struct wr_topic *list = NULL;
     size_t count = 0;
-    WR_TRY(wr_reader_topics(reader, NULL, false, arena, &topics, &count, error));
+    bool begun = false;
+    WR_TRY(wr_reader_topics(reader, NULL, false, &topics->arena, &list, &count, topics->error));
     if (count > 0) {
         printf("%-24s %-12s %12s %12s %12s %14s  %s\n", "TOPIC", "PARTITION", "FIRST", "NEXT",
                "RECORDS", "BYTES", "RETENTION");
     }
     for (size_t i = 0; i < count; i++) {
-        if (!topics[i].outbox) { /* those are a sink's, `weir inspect` shows them */
-            WR_TRY(show_topic(reader, &topics[i], error));
+        if (!list[i].outbox) { /* those are a sink's, `weir inspect` shows them */
+            WR_TRY(show_topic(reader, &list[i], topics->error));
+        }
+    }
+    wr_reader_end(reader);
+    for (size_t i = 0; i < count; i++) {
+        if (!list[i].outbox && list[i].partitions > 0) {
+            WR_TRY(show_groups(topics, reader, &list[i], &begun));
         }
     }
     return WEIR_OK;
@@ -369,7 +417,7 @@ static weir_status do_all(struct topics *topics, int argc, char **argv)
     }
     weir_status status = wr_reader_open(topics->env, topics->store, &reader, topics->error);
     if (status == WEIR_OK) {
-        status = show(reader, &topics->arena, topics->error);
+        status = show(topics, reader);
     }
     wr_reader_close(reader);
     return status;

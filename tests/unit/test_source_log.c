@@ -1,6 +1,8 @@
 /* test_source_log.c: another store's topic as a source: records as they were written, positions and
  * what they refuse, what is seen while the store is written, damage.
  *
+ * Long because each way in which a log can differ from what was read has a case.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
