@@ -24,13 +24,13 @@ static bool watch(struct wr_stuck_watch *watch, struct wr_env *env, int64_t now_
 {
     wr_assert_that(now_us, >=, watch->since_us);
     *waited_out = (now_us - watch->since_us) / 1000000;
-    if (busy && token == watch->token) {
+    if (busy && watch->busy && token == watch->token) {
         return wr_stuck_say(now_us, watch->since_us, &watch->said_us);
     }
     if (watch->said_us != 0) {
         wr_log(env, WR_LOG_NOTICE, "%s: it goes on, after %" PRId64 " s", what, *waited_out);
     }
-    *watch = (struct wr_stuck_watch){.token = token, .since_us = now_us};
+    *watch = (struct wr_stuck_watch){.busy = busy, .token = token, .since_us = now_us};
     return false;
 }
 

@@ -17,6 +17,7 @@
 
 /* One thing that may hang. */
 struct wr_stuck_watch {
+    bool busy; /* it had something to do */
     int64_t token; /* as long as this stays, nothing moves */
     int64_t since_us, said_us; /* said 0: not yet */
 };

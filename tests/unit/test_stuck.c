@@ -130,6 +130,19 @@ static void test_operators(void **state)
     assert_int_equal(watched.said.level, WR_LOG_NOTICE);
 }
 
+/* The first thing ever done hangs, long after the machine was started. */
+static void test_first(void **state)
+{
+    (void)state;
+    struct watched watched;
+    start(&watched);
+    const struct wr_stuck_sample busy = {.sending = &sink, .sent = 0, .calling = "n", .units = 0};
+    assert_int_equal(look(&watched, 100000, busy), 0);
+    assert_int_equal(look(&watched, 100009, busy), 0);
+    assert_int_equal(look(&watched, 100010, busy), 2);
+    assert_non_null(strstr(watched.said.text, "for 10 s"));
+}
+
 /* A sink that takes nothing; each thing has its own clock. */
 static void test_forward(void **state)
 {
@@ -149,7 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_decide),    cmocka_unit_test(test_progress),
         cmocka_unit_test(test_idle),      cmocka_unit_test(test_operators),
-        cmocka_unit_test(test_forward),
+        cmocka_unit_test(test_first),     cmocka_unit_test(test_forward),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
