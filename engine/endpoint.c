@@ -546,7 +546,7 @@ weir_status wr_endpoint_sink(const struct wr_endpoint *endpoint, struct wr_arena
                              struct wr_sink *sink, struct wr_error *error)
 {
     (void)arena;
-    int64_t partitions = 1;
+    int64_t partitions = 0;
     sink->uri = endpoint->uri;
     sink->partitions = 0;
     switch (endpoint->scheme) {
@@ -559,10 +559,12 @@ weir_status wr_endpoint_sink(const struct wr_endpoint *endpoint, struct wr_arena
     case WR_SCHEME_LOG:
         sink->kind = WR_SINK_LOG;
         sink->topic_name = endpoint->path;
-        WR_TRY(wr_endpoint_number(endpoint, "partitions", 1, WR_PARTITIONS_MAX, 1, &partitions,
+        /* What is not given is as the topic has it, or the default of a new one. */
+        WR_TRY(wr_endpoint_number(endpoint, "partitions", 1, WR_PARTITIONS_MAX, 0, &partitions,
                                   error));
-        WR_TRY(wr_endpoint_number(endpoint, "retain_ms", 0, INT64_MAX, 0, &sink->retain_ms, error));
-        WR_TRY(wr_endpoint_number(endpoint, "retain_bytes", 0, INT64_MAX, 0, &sink->retain_bytes,
+        WR_TRY(
+            wr_endpoint_number(endpoint, "retain_ms", 0, INT64_MAX, -1, &sink->retain_ms, error));
+        WR_TRY(wr_endpoint_number(endpoint, "retain_bytes", 0, INT64_MAX, -1, &sink->retain_bytes,
                                   error));
         sink->partitions = (int32_t)partitions;
         return WEIR_OK;

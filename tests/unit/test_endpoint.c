@@ -315,7 +315,8 @@ static void sinks_are_filled_in(void **state)
           .key_type = WR_COLUMN_TEXT,
           .value_type = WR_COLUMN_REAL}},
         {"table:t?value=blob", {.kind = WR_SINK_TABLE, .table = "t", .value_type = WR_COLUMN_BLOB}},
-        {"log:x", {.kind = WR_SINK_LOG, .topic_name = "x", .partitions = 1}},
+        /* As the topic is, or one partition, for ever. */
+        {"log:x", {.kind = WR_SINK_LOG, .topic_name = "x", .retain_ms = -1, .retain_bytes = -1}},
         {"log:x?partitions=8&retain_ms=60000&retain_bytes=1M",
          {.kind = WR_SINK_LOG,
           .topic_name = "x",
