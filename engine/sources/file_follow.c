@@ -28,7 +28,7 @@
 enum {
     GRACE_US = 1000000,
     SETTLE_US = 500000, /* a sealed epoch is decided and forwarded by then, as a rule */
-    LIST_US = 100000, /* a folder is looked through at most so often while there is nothing new */
+    LIST_US = 250000, /* a folder is looked through at most so often while there is nothing new */
 };
 
 static int64_t now_us(const struct wr_file_source *source)
@@ -225,18 +225,45 @@ static weir_status move_on(struct wr_file_source *source, struct wr_file_part *p
                          error);
 }
 
+/* A pattern takes a rotated file in as a partition of its own: it is complete when it is quiet,
+ * since its writer has gone on with the file that it is called after. */
+static weir_status end_rotated(struct wr_file_source *source, struct wr_file_part *part,
+                               enum wr_source_more *more_out, struct wr_error *error)
+{
+    int64_t local = part->at.next - part->base, ignored;
+    int64_t end = part->seen_size < part->limit ? part->seen_size : part->limit;
+    if (local >= end) {
+        bool counted = part->final;
+        part->final = false;
+        return counted ? wr_file_end_line(source, part, local, &ignored, error) : WEIR_OK;
+    }
+    bool quiet = part->until_end || now_us(source) - part->quiet_us >= GRACE_US;
+    if (!part->final && quiet && local != part->unended && wr_file_is_rotated(source, part)) {
+        part->final = true;
+        *more_out = WR_SOURCE_MORE;
+    }
+    return WEIR_OK;
+}
+
 weir_status wr_file_advance(struct wr_file_source *source, struct wr_file_part *part,
                             enum wr_source_more *more_out, struct wr_error *error)
 {
     struct successor next;
+    bool here = part->place == WR_FILE_AT_PATH;
     *more_out = WR_SOURCE_WAIT;
-    if ((!source->follow && part->place == WR_FILE_AT_PATH) ||
-        (part->until_end && part->limit < INT64_MAX)) {
+    if (!source->follow && here) {
         return end_part(part, more_out);
     }
-    WR_TRY(find_next(source, part, &next, error));
+    next.path[0] = '\0';
+    if (!part->until_end || part->limit == INT64_MAX) {
+        WR_TRY(find_next(source, part, &next, error));
+    }
     if (!next.path[0]) {
-        return is_bounded(source, part) ? end_part(part, more_out) : WEIR_OK;
+        if (source->is_pattern && source->follow && here) {
+            WR_TRY(end_rotated(source, part, more_out, error));
+        }
+        return is_bounded(source, part) && *more_out == WR_SOURCE_WAIT ? end_part(part, more_out)
+                                                                       : WEIR_OK;
     }
     if (!part->final) {
         part->final = is_complete(source, part, &next);

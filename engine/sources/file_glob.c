@@ -28,12 +28,14 @@ struct match {
     bool is_link;
 };
 
-/* The regular files that match, by name. Freed by the caller. */
-static weir_status find_matches(const struct wr_file_source *source, struct match **matches_out,
-                                size_t *count_out, glob_t *found, struct wr_error *error)
+/* The regular files that match, by name. Freed by the caller. `flags`: GLOB_ERR: a folder that may
+ * not be read is an error. */
+static weir_status find_matches(const struct wr_file_source *source, int flags,
+                                struct match **matches_out, size_t *count_out, glob_t *found,
+                                struct wr_error *error)
 {
     struct stat info;
-    int code = glob(source->path, GLOB_ERR, NULL, found);
+    int code = glob(source->path, flags, NULL, found);
     int why = errno;
     *count_out = 0;
     *matches_out = NULL;
@@ -225,12 +227,14 @@ static weir_status is_still_there(struct start *s, size_t i, bool *is_out)
     }
     bool finished = identity->size >= 0 && local >= identity->size;
     if (!finished && source->missing == WR_MISSING_FAIL) {
-        return wr_fail(s->error, WEIR_FATAL, WR_EXIT_CONFIG,
-                       "source %s: %s was read up to byte %" PRId64 ", not to its end, and is not "
-                       "among the files that match %s any more; put it back, give the old input "
-                       "(-i %s=URI), begin a new store (-s FILE), or give up what was not read of "
-                       "it with ?missing=earliest (or latest)",
-                       source->base.name, stored->part, local, source->path, source->base.name);
+        return wr_fail(
+            s->error, WEIR_FATAL, WR_EXIT_CONFIG,
+            "source %s: %s was read up to byte %" PRId64 ", not to its end, and is not "
+            "among the files that match %s any more; put it back, give the old input "
+            "(-i %s=URI), or give up what was not read of it: with ?missing=earliest (or "
+            "latest), or, to read all again, --rewind %s=earliest",
+            source->base.name, stored->part, local, source->path, source->base.name,
+            source->base.name);
     }
     wr_log(source->base.env, finished ? WR_LOG_DEBUG : WR_LOG_WARN, "source %s: %s is gone%s",
            source->base.name, stored->part,
@@ -305,7 +309,7 @@ weir_status wr_glob_arrange(struct wr_source *base, const struct wr_position *co
     struct wr_file_source *source = wr_file_source_of(base);
     struct start s = {.source = source, .stored = stored, .stored_count = count, .error = error};
     glob_t found = {.gl_pathc = 0};
-    weir_status status = find_matches(source, &s.matches, &s.match_count, &found, error);
+    weir_status status = find_matches(source, GLOB_ERR, &s.matches, &s.match_count, &found, error);
     if (status == WEIR_OK) {
         status = parse_stored(&s);
     }
@@ -432,7 +436,7 @@ weir_status wr_glob_discover(struct wr_source *base, struct wr_error *error)
     if (!is_time(source)) {
         return WEIR_OK;
     }
-    weir_status status = find_matches(source, &matches, &count, &found, error);
+    weir_status status = find_matches(source, 0, &matches, &count, &found, error);
     for (size_t i = 0; status == WEIR_OK && i < count; i++) {
         if (matches[i].size > 0 && !is_known(source, &matches[i])) {
             status = look_at(source, &matches[i], error);

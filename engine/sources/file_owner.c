@@ -153,3 +153,15 @@ weir_status wr_glob_remember(struct wr_file_source *source, struct wr_file_part 
     wr_folder_free(&folder);
     return status;
 }
+
+bool wr_file_is_rotated(const struct wr_file_source *source, const struct wr_file_part *part)
+{
+    for (size_t i = 0; i < source->base.partition_count; i++) {
+        const struct wr_file_part *other = wr_file_part_of(source->base.partitions[i]);
+        if (other->file.fd >= 0 && strcmp(other->folder, part->folder) == 0 &&
+            wr_folder_is_rotated(part->name, other->name)) {
+            return true;
+        }
+    }
+    return false;
+}

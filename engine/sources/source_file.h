@@ -313,6 +313,8 @@ bool wr_file_is_copy_of(const struct wr_file_source *source, const struct wr_fil
                         const char *path, const struct wr_file_mark *mark);
 /* Of the file of any partition. */
 bool wr_file_is_copy(const struct wr_file_source *source, const struct wr_file *file);
+/* Whether its path is called like a rotated file of another partition's path. */
+bool wr_file_is_rotated(const struct wr_file_source *source, const struct wr_file_part *part);
 /* Whether another partition reads this file, or has read it. */
 bool wr_glob_is_claimed(const struct wr_file_source *source, const struct wr_file *file,
                         const struct wr_file_part *except);

@@ -47,6 +47,7 @@ static weir_status seek_all(struct file_run *run)
     if (source->ops->arrange) {
         WR_TRY(source->ops->arrange(source, list, run->stored_count, &run->error));
     }
+    source->rewound = run->rewound;
     for (size_t i = 0; i < source->partition_count; i++) {
         struct wr_source_partition *part = source->partitions[i];
         WR_TRY(source->ops->seek(source, part, find(run, part->part), &run->error));

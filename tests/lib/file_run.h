@@ -18,7 +18,7 @@ struct file_run {
     struct wr_polled polled;
     struct wr_error error;
     int64_t clock_us;
-    bool until_end, ended; /* every partition has said that it is read to its end */
+    bool rewound, until_end, ended; /* ended: every partition has said that it is read to its end */
     char text[4096]; /* records since run_start or run_clear, as VALUE| */
     char log[4096]; /* warnings */
     struct wr_position stored[RUN_PARTS_MAX]; /* outlive a run */

@@ -502,6 +502,42 @@ static void what_is_gone_is_said(void **state)
     }
 }
 
+/* --rewind goes to the start of a line that can still be read, and says so of any other. */
+static void a_rewound_position_is_checked(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t next;
+        const char *text, *error;
+    } cases[] = {
+        {8, "three|four|", NULL}, {14, "four|", NULL},
+        {19, "", NULL},           {4, NULL, "the first that can be read is 8"},
+        {16, NULL, "no line of"}, {100, NULL, "app.log"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct file_run run = {.stored_count = 0};
+        clean(NULL);
+        file_put("app.log", "one\ntwo\n");
+        run_all(&run, FOLLOW);
+        move("app.log", "app.log.1");
+        file_put("app.log", "three\nfour\n");
+        start(&run, FOLLOW);
+        expect_rotated(&run, "three|four|");
+        run_stop(&run);
+        assert_int_equal(run.stored[0].next, 19);
+        run.rewound = true;
+        run.stored[0].next = cases[i].next;
+        weir_status status = run_start(&run, FOLLOW);
+        if (cases[i].text) {
+            assert_int_equal(status, WEIR_OK);
+            expect(&run, cases[i].text);
+        } else {
+            expect_error(&run, status, WR_EXIT_CONFIG, cases[i].error);
+        }
+        end(&run);
+    }
+}
+
 /* ---- Links ----------------------------------------------------------------------------------- */
 
 /* A path that is a link to a file elsewhere: rotated beside its target, and by a new link. */
@@ -547,6 +583,7 @@ int main(void)
         cmocka_unit_test_setup(a_truncated_file_goes_on, clean),
         cmocka_unit_test_setup(what_is_lost_is_said, clean),
         cmocka_unit_test_setup(what_is_gone_is_said, clean),
+        cmocka_unit_test_setup(a_rewound_position_is_checked, clean),
         cmocka_unit_test_setup(a_link_is_followed, clean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

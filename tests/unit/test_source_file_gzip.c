@@ -108,8 +108,8 @@ static void positions_are_offsets_of_the_text(void **state)
             for (size_t i = 0; i < run.polled.count; i++, line++) {
                 char wanted[40];
                 int size = snprintf(wanted, sizeof wanted, "line %d", line);
-                assert_int_equal(run.polled.records[i].value.size, size + (line % 997 ? line % 997
-                                                                                      : 0));
+                assert_int_equal(run.polled.records[i].value.size,
+                                 size + (line % 997 ? line % 997 : 0));
                 assert_memory_equal(run.polled.records[i].value.data, wanted, (size_t)size);
             }
             run_seal(&run);
@@ -235,7 +235,9 @@ static void compression_is_named(void **state)
         {"\x1f\x8b\x08zzz\n", 7, "file:in.*", WR_EXIT_USAGE, "add ?compression=gzip"},
         {"\x1f\x8b\x08zzz\n", 7, "file:" PATH "?follow=true", WR_EXIT_USAGE, "compression=none"},
         {"\x28\xb5\x2f\xfdxxxx", 8, "file:" PATH, WR_EXIT_USAGE, "decompress it first"},
-        {"\xfd" "7zXZ\0x", 7, "file:" PATH, WR_EXIT_USAGE, "(xz)"},
+        {"\xfd"
+         "7zXZ\0x",
+         7, "file:" PATH, WR_EXIT_USAGE, "(xz)"},
         {"BZh91AY&SYx", 11, "file:" PATH, WR_EXIT_USAGE, "(bzip2)"},
         {"BZh9 is a line\n", 15, "file:" PATH, WR_EXIT_OK, "BZh9 is a line|"},
         {"\x1f\x8b\x08zzz\n", 7, "file:" PATH "?compression=none", WR_EXIT_OK, "\x1f\x8b\x08zzz|"},
