@@ -1,4 +1,5 @@
-/* loop.c: with loop_watch.c the only file that names libuv. See loop.h for the threads.
+/* loop.c: the main, operator and decide threads. See loop.h for all of them; loop_forward.c has the
+ * fourth.
  *
  * Hand-overs, all under the mutex but for the instance's own `handed` flag:
  *
@@ -13,15 +14,13 @@
  * Long because the four threads and their hand-overs are one protocol, read as one.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "engine/loop.h"
+#include "engine/loop_inner.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <uv.h>
 
-#include "engine/loop_watch.h"
 #include "txn/base/assert.h"
 
 enum {
@@ -30,44 +29,12 @@ enum {
     END_WAIT_MS = 10000, /* after a signal or an error */
 };
 
-struct loop {
-    struct wr_instance *instance;
-    uv_loop_t uv;
-    uv_signal_t interrupt, terminate;
-    uv_timer_t timer;
-    uv_async_t changed;
-    uv_thread_t operate, decide, forward;
-    uv_mutex_t mutex;
-    uv_cond_t for_operate, for_decide, for_forward;
-    bool sealed; /* for the decide thread */
-    bool markers; /* wait to be decided */
-    bool news; /* for the forward thread: something was decided */
-    bool filled; /* no epoch comes any more: the operator thread has ended */
-    bool forwarded; /* everything decided is outside: the forward thread has ended */
-    bool settled; /* the decide thread has ended */
-    bool quit;
-    _Atomic bool stop; /* by a signal */
-    int64_t stop_us;
-    int64_t forwarded_us; /* when the forward thread last began */
-    struct wr_error error;
-    wr_loop_show show;
-    void *show_data;
-    struct wr_watch *watch;
-    bool sleeping; /* the operator thread waits for input, for long */
-};
-
-static int64_t now_us(struct loop *loop)
-{
-    return loop->instance->env->monotonic_us(loop->instance->env);
-}
-
-/* The first error of any thread ends the run. */
-static void fail(struct loop *loop, const struct wr_error *error)
+void wr_loop_fail(struct wr_loop *loop, const struct wr_error *error)
 {
     uv_mutex_lock(&loop->mutex);
     if (loop->error.status == WEIR_OK) {
         loop->error = *error;
-        loop->stop_us = now_us(loop);
+        loop->stop_us = wr_loop_now_us(loop);
     }
     loop->quit = true;
     uv_cond_broadcast(&loop->for_operate);
@@ -79,13 +46,13 @@ static void fail(struct loop *loop, const struct wr_error *error)
 
 /* ---- Operator thread ------------------------------------------------------------------------- */
 
-static void waiting_for(struct loop *loop, enum wr_waiting what)
+static void waiting_for(struct wr_loop *loop, enum wr_waiting what)
 {
     atomic_store_explicit(&loop->instance->metrics.waiting_for, what, memory_order_relaxed);
 }
 
 /* Waits until something changes, at most this long. False: the run ends now. */
-static bool operator_wait(struct loop *loop, int64_t milliseconds)
+static bool operator_wait(struct wr_loop *loop, int64_t milliseconds)
 {
     wr_reader_end(loop->instance->reader); /* an idle snapshot would hold the WAL */
     uv_mutex_lock(&loop->mutex);
@@ -98,7 +65,7 @@ static bool operator_wait(struct loop *loop, int64_t milliseconds)
 }
 
 /* Waits until the sealed epoch is decided, and drops it. False: the run ends now. */
-static bool wait_decided(struct loop *loop, struct wr_error *error, weir_status *status_out)
+static bool wait_decided(struct wr_loop *loop, struct wr_error *error, weir_status *status_out)
 {
     struct wr_instance *instance = loop->instance;
     if (!wr_pace_is_free(loop->instance)) {
@@ -118,7 +85,7 @@ static bool wait_decided(struct loop *loop, struct wr_error *error, weir_status 
     return *status_out == WEIR_OK && wr_pace_is_free(loop->instance);
 }
 
-static weir_status seal(struct loop *loop, struct wr_error *error)
+static weir_status seal(struct wr_loop *loop, struct wr_error *error)
 {
     weir_status status;
     if (!wait_decided(loop, error, &status)) {
@@ -133,7 +100,7 @@ static weir_status seal(struct loop *loop, struct wr_error *error)
 }
 
 /* Units until the queue is empty, the epoch is full, or it is time to seal. */
-static weir_status fill(struct loop *loop, bool *idle_out, struct wr_error *error)
+static weir_status fill(struct wr_loop *loop, bool *idle_out, struct wr_error *error)
 {
     struct wr_instance *instance = loop->instance;
     bool did = true;
@@ -158,7 +125,7 @@ static weir_status fill(struct loop *loop, bool *idle_out, struct wr_error *erro
 
 /* Waits for input, for as long as there is nothing to do. A change of the inputs ends a long wait;
  * a short one ends soon enough, however many changes there are. */
-static void input_wait(struct loop *loop)
+static void input_wait(struct wr_loop *loop)
 {
     int64_t wait = wr_watch_idle_ms(loop->watch);
     wr_reader_end(loop->instance->reader);
@@ -173,7 +140,7 @@ static void input_wait(struct loop *loop)
 
 /* What was read before a source failed is decided: the next start need not read it again, and gets
  * as far even if it fails at the same place. */
-static weir_status keep_read(struct loop *loop, weir_status status)
+static weir_status keep_read(struct wr_loop *loop, weir_status status)
 {
     struct wr_error ignored = {.status = WEIR_OK};
     weir_status decided;
@@ -185,7 +152,7 @@ static weir_status keep_read(struct loop *loop, weir_status status)
 
 /* The end of time gets an epoch of its own: were the last records undone with it, they would come
  * after it. */
-static weir_status drain(struct loop *loop, struct wr_error *error)
+static weir_status drain(struct wr_loop *loop, struct wr_error *error)
 {
     if (wr_instance_has_work(loop->instance)) {
         WR_TRY(seal(loop, error));
@@ -196,7 +163,7 @@ static weir_status drain(struct loop *loop, struct wr_error *error)
 
 /* One round: poll, fill, seal when it is time. *end_out: every input is read, every timer has fired
  * that will. */
-static weir_status operate_round(struct loop *loop, bool *end_out, struct wr_error *error)
+static weir_status operate_round(struct wr_loop *loop, bool *end_out, struct wr_error *error)
 {
     struct wr_instance *instance = loop->instance;
     enum wr_source_more more = WR_SOURCE_MORE;
@@ -234,7 +201,7 @@ static weir_status operate_round(struct loop *loop, bool *end_out, struct wr_err
     return WEIR_OK;
 }
 
-static bool goes_on(struct loop *loop)
+static bool goes_on(struct wr_loop *loop)
 {
     if (atomic_load_explicit(&loop->stop, memory_order_relaxed)) {
         return false;
@@ -245,7 +212,7 @@ static bool goes_on(struct loop *loop)
     return !quit;
 }
 
-static weir_status operate_all(struct loop *loop, struct wr_error *error)
+static weir_status operate_all(struct wr_loop *loop, struct wr_error *error)
 {
     struct wr_instance *instance = loop->instance;
     bool end = false;
@@ -263,10 +230,10 @@ static weir_status operate_all(struct loop *loop, struct wr_error *error)
 
 static void operate_thread(void *arg)
 {
-    struct loop *loop = arg;
+    struct wr_loop *loop = arg;
     struct wr_error error = {.status = WEIR_OK};
     if (operate_all(loop, &error) != WEIR_OK) {
-        fail(loop, &error);
+        wr_loop_fail(loop, &error);
     }
     uv_mutex_lock(&loop->mutex);
     loop->filled = true;
@@ -278,33 +245,44 @@ static void operate_thread(void *arg)
 
 /* ---- Decide thread --------------------------------------------------------------------------- */
 
-/* Waits for work. False: there is none and never will be. */
-static bool decide_wait(struct loop *loop, bool *sealed_out, bool *markers_out)
+/* Waits for work; neither of the two: for what is done in quiet times. False: there is none and
+ * never will be. */
+static bool decide_wait(struct wr_loop *loop, bool *sealed_out, bool *markers_out)
 {
     uv_mutex_lock(&loop->mutex);
-    while (!loop->sealed && !loop->markers && !loop->quit) {
-        uv_cond_wait(&loop->for_decide, &loop->mutex);
+    int64_t due_ms = wr_store_retain_due_ms(loop->instance->store);
+    while (!loop->sealed && !loop->markers && !loop->quit && due_ms > 0) {
+        if (due_ms == INT64_MAX) {
+            uv_cond_wait(&loop->for_decide, &loop->mutex);
+        } else if (uv_cond_timedwait(&loop->for_decide, &loop->mutex, (uint64_t)due_ms * 1000000) !=
+                   0) {
+            break;
+        }
     }
     *sealed_out = loop->sealed;
     *markers_out = loop->markers;
     loop->sealed = false; /* taken: the next one may come as soon as this one is decided */
-    bool ends = loop->quit && loop->error.status != WEIR_OK;
+    bool ends = loop->quit && (loop->error.status != WEIR_OK || (!*sealed_out && !*markers_out));
     uv_mutex_unlock(&loop->mutex);
-    return (*sealed_out || *markers_out) && !ends;
+    return !ends;
 }
 
 /* Since when it is at work, for wr_stuck. */
-static void deciding(struct loop *loop, int64_t since_us)
+static void deciding(struct wr_loop *loop, int64_t since_us)
 {
     atomic_store_explicit(&loop->instance->metrics.deciding_us, since_us, memory_order_relaxed);
 }
 
-static weir_status decide_once(struct loop *loop, bool sealed, bool markers, struct wr_error *error)
+static weir_status decide_once(struct wr_loop *loop, bool sealed, bool markers,
+                               struct wr_error *error)
 {
     struct wr_instance *instance = loop->instance;
+    if (!sealed && !markers) {
+        return wr_store_retain(instance->store, error);
+    }
     const struct wr_marker *marker = NULL;
     size_t count = markers ? wr_forwarder_markers(instance->forwarder, &marker) : 0;
-    deciding(loop, now_us(loop));
+    deciding(loop, wr_loop_now_us(loop));
     WR_TRY(wr_instance_decide(instance, sealed, marker, count, error));
     if (markers) {
         WR_FAULT(&instance->env->fault, forward_after_marker, error);
@@ -320,7 +298,7 @@ static weir_status decide_once(struct loop *loop, bool sealed, bool markers, str
     }
     uv_cond_signal(&loop->for_forward);
     uv_mutex_unlock(&loop->mutex);
-    deciding(loop, now_us(loop));
+    deciding(loop, wr_loop_now_us(loop));
     WR_TRY(wr_store_checkpoint(instance->store, error));
     deciding(loop, 0);
     return WEIR_OK;
@@ -328,12 +306,12 @@ static weir_status decide_once(struct loop *loop, bool sealed, bool markers, str
 
 static void decide_thread(void *arg)
 {
-    struct loop *loop = arg;
+    struct wr_loop *loop = arg;
     struct wr_error error = {.status = WEIR_OK};
     bool sealed, markers;
     while (error.status == WEIR_OK && decide_wait(loop, &sealed, &markers)) {
         if (decide_once(loop, sealed, markers, &error) != WEIR_OK) {
-            fail(loop, &error);
+            wr_loop_fail(loop, &error);
         }
     }
     uv_mutex_lock(&loop->mutex);
@@ -342,106 +320,31 @@ static void decide_thread(void *arg)
     uv_async_send(&loop->changed);
 }
 
-/* ---- Forward thread -------------------------------------------------------------------------- */
-
-/* Forwarding begins at most each --forward-ms. */
-static int64_t forward_left_us(struct loop *loop)
-{
-    return loop->forwarded_us + loop->instance->options->forward_ms * 1000 - now_us(loop);
-}
-
-/* Waits for something decided. *last_out: nothing will be decided after this. False: the run ends
- * now. */
-static bool forward_wait(struct loop *loop, bool *last_out)
-{
-    uv_mutex_lock(&loop->mutex);
-    while (!loop->news && !loop->filled && !loop->quit) {
-        uv_cond_wait(&loop->for_forward, &loop->mutex);
-    }
-    int64_t left_us;
-    while (!loop->filled && !loop->quit && (left_us = forward_left_us(loop)) > 0) {
-        uv_cond_timedwait(&loop->for_forward, &loop->mutex, (uint64_t)left_us * 1000);
-    }
-    loop->forwarded_us = now_us(loop);
-    loop->news = false;
-    *last_out = loop->filled;
-    bool goes = !loop->quit;
-    uv_mutex_unlock(&loop->mutex);
-    return goes;
-}
-
-/* Has the moved markers decided. False: the run ends now. */
-static bool forward_markers(struct loop *loop)
-{
-    uv_mutex_lock(&loop->mutex);
-    loop->markers = true;
-    uv_cond_signal(&loop->for_decide);
-    while (loop->markers && !loop->quit) {
-        uv_cond_wait(&loop->for_forward, &loop->mutex);
-    }
-    bool goes = !loop->quit;
-    uv_mutex_unlock(&loop->mutex);
-    return goes;
-}
-
-static weir_status forward_all(struct loop *loop, struct wr_error *error)
-{
-    struct wr_instance *instance = loop->instance;
-    bool last = false, moved = false;
-    while (forward_wait(loop, &last)) {
-        do {
-            WR_TRY(wr_forwarder_step(instance->forwarder, &moved, error));
-            if (moved && !forward_markers(loop)) {
-                return WEIR_OK;
-            }
-            atomic_store_explicit(&instance->metrics.backlog_records,
-                                  wr_forwarder_backlog(instance->forwarder), memory_order_relaxed);
-        } while (moved);
-        if (last) {
-            break;
-        }
-    }
-    return WEIR_OK;
-}
-
-static void forward_thread(void *arg)
-{
-    struct loop *loop = arg;
-    struct wr_error error = {.status = WEIR_OK};
-    if (forward_all(loop, &error) != WEIR_OK) {
-        fail(loop, &error);
-    }
-    uv_mutex_lock(&loop->mutex);
-    loop->forwarded = true;
-    uv_mutex_unlock(&loop->mutex);
-    uv_async_send(&loop->changed);
-}
-
 /* ---- Main thread ----------------------------------------------------------------------------- */
 
 static void on_signal(uv_signal_t *handle, int number)
 {
-    struct loop *loop = handle->data;
+    struct wr_loop *loop = handle->data;
     (void)number;
     if (atomic_load(&loop->stop)) { /* the second one: nothing needs a clean stop */
         _exit(128 + number);
     }
     uv_mutex_lock(&loop->mutex);
     atomic_store(&loop->stop, true);
-    loop->stop_us = now_us(loop);
+    loop->stop_us = wr_loop_now_us(loop);
     uv_cond_broadcast(&loop->for_operate);
     uv_mutex_unlock(&loop->mutex);
 }
 
 static void on_timer(uv_timer_t *handle)
 {
-    struct loop *loop = handle->data;
+    struct wr_loop *loop = handle->data;
     loop->show(loop->show_data, false);
     uv_mutex_lock(&loop->mutex);
     bool failed = loop->error.status != WEIR_OK, filled = loop->filled;
     bool ended = filled && loop->forwarded && loop->settled;
     bool late = (failed || atomic_load(&loop->stop)) && !ended &&
-                now_us(loop) - loop->stop_us > (int64_t)END_WAIT_MS * 1000;
+                wr_loop_now_us(loop) - loop->stop_us > (int64_t)END_WAIT_MS * 1000;
     uv_mutex_unlock(&loop->mutex);
     if (late && failed) { /* a thread is in a write, or a call, that may never return */
         wr_log(loop->instance->env, WR_LOG_ERROR, "%s", loop->error.text);
@@ -460,7 +363,7 @@ static void on_timer(uv_timer_t *handle)
 
 static void on_changed(uv_async_t *handle)
 {
-    struct loop *loop = handle->data;
+    struct wr_loop *loop = handle->data;
     uv_mutex_lock(&loop->mutex);
     if (loop->filled && loop->forwarded) {
         loop->quit = true;
@@ -477,7 +380,7 @@ static void on_changed(uv_async_t *handle)
 /* A file that a source watches has changed. */
 static void on_files(void *data)
 {
-    struct loop *loop = data;
+    struct wr_loop *loop = data;
     uv_mutex_lock(&loop->mutex);
     if (loop->sleeping) {
         uv_cond_signal(&loop->for_operate);
@@ -485,7 +388,7 @@ static void on_files(void *data)
     uv_mutex_unlock(&loop->mutex);
 }
 
-static int start_handles(struct loop *loop)
+static int start_handles(struct wr_loop *loop)
 {
     int code = uv_loop_init(&loop->uv);
     if (code == 0) {
@@ -517,7 +420,7 @@ static int start_handles(struct loop *loop)
     return code ? code : uv_timer_start(&loop->timer, on_timer, SHOW_MS, SHOW_MS);
 }
 
-static int start_threads(struct loop *loop)
+static int start_threads(struct wr_loop *loop)
 {
     uv_mutex_init(&loop->mutex);
     uv_cond_init(&loop->for_operate);
@@ -527,7 +430,7 @@ static int start_threads(struct loop *loop)
     loop->news = true; /* what an earlier run decided and did not send */
     int code = uv_thread_create(&loop->decide, decide_thread, loop);
     if (code == 0 && !loop->forwarded) {
-        code = uv_thread_create(&loop->forward, forward_thread, loop);
+        code = uv_thread_create(&loop->forward, wr_loop_forward_thread, loop);
     }
     uv_thread_options_t deep = {UV_THREAD_HAS_STACK_SIZE, WR_STACK_BYTES};
     return code ? code : uv_thread_create_ex(&loop->operate, &deep, operate_thread, loop);
@@ -544,7 +447,7 @@ static void close_handle(uv_handle_t *handle, void *arg)
 weir_status wr_loop_run(struct wr_instance *instance, wr_loop_show show, void *show_data,
                         struct wr_loop_result *result_out, struct wr_error *error)
 {
-    struct loop *loop = calloc(1, sizeof *loop);
+    struct wr_loop *loop = calloc(1, sizeof *loop);
     if (!loop) {
         return wr_fail_memory(error);
     }

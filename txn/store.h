@@ -97,7 +97,8 @@ struct wr_definition {
 /* Makes nodes, topics, tables and markers that are missing, in one transaction; what the job no
  * longer has stays (the caller has refused what must not go), and so does the version of a node
  * that is there (wr_store_upgrade moves it). 78 when a topic has another number of partitions than
- * asked for, or a table other columns; 64 when a table's name is one of weir's own.
+ * asked for, or a table other columns; 64 when a table's name is one of weir's own. The sinks stay
+ * where they are until the store is closed.
  *
  * Sinks: partitions 0 stands for as many as there are, or one; retain_ms and retain_bytes -1 for
  * what is stored, or for ever. `next` points into the store's memory, valid until it is closed. An
@@ -128,6 +129,12 @@ bool wr_store_name_reserved(const char *name);
 weir_status wr_store_apply(struct wr_store *store, const struct wr_epoch *epoch,
                            const struct wr_marker *markers, size_t marker_count,
                            struct wr_error *error);
+
+/* Topics are trimmed by age also while no epoch comes: how long that can wait in milliseconds
+ * (INT64_MAX: no topic of the job has a retain_ms), and doing it; a transaction only when there is
+ * something to trim. Thread: decide. */
+int64_t wr_store_retain_due_ms(const struct wr_store *store);
+weir_status wr_store_retain(struct wr_store *store, struct wr_error *error);
 
 /* Passive checkpoint once the WAL is over WR_WAL_BYTES_CHECKPOINT; warns over WR_WAL_BYTES_WARN
  * (or half of wal_bytes_max), fails with 75 over wal_bytes_max. Thread: decide, after the epoch was

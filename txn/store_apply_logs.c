@@ -1,7 +1,8 @@
 /* store_apply_logs.c: batches appended to logs, markers, and what is trimmed. See store_inner.h.
  *
  * A log is trimmed in whole batches: an outbox below its marker, a topic by its retention. Topics
- * have no forwarder, and an outbox has no retention. The newest batch of a topic always stays.
+ * have no forwarder, and an outbox has no retention. The newest batch of a topic always stays. An
+ * epoch trims what it appends to; store_retain.c does what age asks for while none comes.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "txn/base/assert.h"
@@ -10,6 +11,9 @@
 enum {
     TRIM_STEP = 32, /* batches looked at in one go */
     TRIM_MAX = 1024, /* batches trimmed from one log in one transaction */
+    RETAIN_WAIT_MS_MIN =
+        1000, /* between two looks at the age of batches while nothing is decided */
+    RETAIN_WAIT_MS_MAX = 60000,
 };
 
 /* ---- Trimming -------------------------------------------------------------------------------- */
@@ -167,8 +171,8 @@ static weir_status trim_log(struct wr_store *store, const struct trim *trim, str
     return WEIR_OK;
 }
 
-static weir_status retain(struct wr_store *store, const struct wr_sink *sink, int32_t partition,
-                          int64_t now_ms, struct wr_error *error)
+weir_status wr_store_trim_old(struct wr_store *store, const struct wr_sink *sink, int32_t partition,
+                              int64_t now_ms, struct wr_error *error)
 {
     struct extent extent;
     WR_TRY(get_extent(store, sink->topic, partition, &extent, error));
@@ -190,7 +194,7 @@ static weir_status retain_sink(struct wr_store *store, const struct wr_sink *sin
     int32_t turn = (int32_t)(epoch % sink->partitions);
     for (int32_t i = 0; i < sink->partitions; i++) {
         if (i == turn || (write->appended && write->appended[i] > 0)) {
-            WR_TRY(retain(store, sink, i, now_ms, error));
+            WR_TRY(wr_store_trim_old(store, sink, i, now_ms, error));
         }
     }
     return WEIR_OK;

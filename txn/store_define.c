@@ -333,6 +333,7 @@ weir_status wr_store_define(struct wr_store *store, struct wr_definition *defini
 {
     wr_sql_doing(&store->sql, "define the job in");
     WR_TRY(forget_tables(store, definition->sink_count, error));
+    store->sinks = definition->sinks;
     WR_TRY(wr_store_begin(store, error));
     return wr_store_end(store, define_all(store, definition, error), error);
 }

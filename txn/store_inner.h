@@ -109,6 +109,8 @@ struct wr_store {
     struct wr_arena arena; /* sinks' `next`, table names: until close */
     struct wr_arena scratch; /* of one transaction */
     sqlite3_stmt *statement[WR_DO_COUNT];
+    const struct wr_sink *sinks; /* the job's, once defined */
+    int64_t retain_at_ms; /* when the age of their batches is looked at next */
     struct wr_table_statements *tables; /* by index of sink */
     size_t sink_count;
     struct wr_sorted *sorted; /* room for sort_capacity, and half as much again */
@@ -147,6 +149,9 @@ weir_status wr_store_apply_tables(struct wr_store *store, const struct wr_epoch 
                                   struct wr_error *error);
 weir_status wr_store_apply_logs(struct wr_store *store, const struct wr_epoch *epoch,
                                 int64_t now_ms, struct wr_error *error);
+/* Trims one partition by the sink's retention. */
+weir_status wr_store_trim_old(struct wr_store *store, const struct wr_sink *sink,
+                              int32_t partition, int64_t now_ms, struct wr_error *error);
 weir_status wr_store_apply_marker(struct wr_store *store, const struct wr_marker *marker,
                                   struct wr_error *error);
 

@@ -68,6 +68,7 @@ struct topics {
     const char *create, *remove;
     int64_t partitions, retain_ms, retain_bytes; /* -1: not given */
     bool force;
+    struct wr_sink sink; /* of the new topic */
     struct wr_env *env;
     struct wr_error *error;
     struct wr_arena arena;
@@ -237,7 +238,7 @@ static weir_status define(struct topics *topics, struct wr_store *store, struct 
     if (count > 0) {
         return refuse_existing(topics, &found[0]);
     }
-    struct wr_sink sink = {
+    topics->sink = (struct wr_sink){
         .name = topics->create,
         .uri = topics->create,
         .kind = WR_SINK_LOG,
@@ -246,7 +247,7 @@ static weir_status define(struct topics *topics, struct wr_store *store, struct 
         .retain_ms = topics->retain_ms,
         .retain_bytes = topics->retain_bytes,
     };
-    struct wr_definition definition = {.sinks = &sink, .sink_count = 1};
+    struct wr_definition definition = {.sinks = &topics->sink, .sink_count = 1};
     return wr_store_define(store, &definition, topics->error);
 }
 

@@ -11,6 +11,7 @@ import os
 import pathlib
 import random
 import sqlite3
+import subprocess
 import sys
 import time
 import unittest
@@ -18,7 +19,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 from crash_results import Results, check
-from crash_runs import KILLED, LONG, SANITIZED, SECONDS_MAX, Failure, Job
+from crash_runs import KILLED, LONG, SANITIZED, SECONDS_MAX, WEIR, Failure, Job
 
 KILLS = 300 if LONG else 30
 SEED = int(os.environ.get("WEIR_SEED", random.SystemRandom().randrange(1 << 32)))
@@ -194,6 +195,42 @@ class Kills(unittest.TestCase):
         first.close()
         check(expected, pipeline.finish(), str(pipeline.reader))
         pipeline.remove()
+
+    # By age, while nothing is decided. A reader that was away is told, and may go on.
+    def test_retention_of_an_idle_job(self):
+        job = Job("copy", "-q", "-i", "in=log:t?store=source.weir", "-o",
+                  "out=log:mid?retain_ms=50", "--epoch-records", 10, store="a.weir")
+        reader = ["copy", "-q", "-i", "in=log:mid?store=a.weir", "--until-end"]
+
+        def produce(count):
+            lines = b"".join(b"%d\n" % i for i in range(count))
+            subprocess.run([WEIR, "produce", "source.weir", "t"], cwd=job.folder, input=lines,
+                           check=True, timeout=SECONDS_MAX)
+
+        def first():
+            store = sqlite3.connect(f"{job.store.as_uri()}?mode=ro", uri=True)
+            found = store.execute("SELECT first FROM partition").fetchone()
+            store.close()
+            return found[0] if found else -1
+
+        produce(100)
+        process = job.start()
+        wait_for(lambda: ready(job.store) and first() == 90, process, "trimming")
+        Job(*reader, folder=job.folder, store="b.weir").run()
+        produce(100)
+        wait_for(lambda: first() == 190, process, "trimming")
+        late = Job(*reader, folder=job.folder, store="b.weir")
+        self.assertEqual(late.end(late.start()), 78, late.said)
+        self.assertIn("retention has removed the records up to 189", late.said)
+        reader[3] += "&missing=earliest"
+        late = Job(*reader, folder=job.folder, store="b.weir")
+        late.run()
+        self.assertIn("going on at offset 190", late.said)
+        self.assertEqual(position(late.store), 200)
+        process.terminate()
+        self.assertEqual(job.end(process), 0)
+        job.verify()
+        job.remove()
 
 
 if __name__ == "__main__":
