@@ -60,7 +60,7 @@ static void run_times(struct wr_instance *instance, const struct wr_node *node,
 {
     weir_record timed = *record;
     timed.time_ms = node->time_fn(record, node->arg);
-    if (instance->origin.part != SIZE_MAX) {
+    if (instance->origin.part != SIZE_MAX && !instance->origin.letter) {
         wr_time_seen(instance, instance->times[node->order].timing, instance->origin.part,
                      timed.time_ms);
     }
@@ -89,25 +89,6 @@ static void deliver(struct wr_instance *instance, const struct wr_edge *edge,
     }
 }
 
-void wr_dispatch_reject(struct wr_instance *instance, const struct wr_node *node, unsigned input,
-                        const weir_record *record, weir_bytes timer, const char *why)
-{
-    const struct wr_origin *origin = &instance->origin;
-    const struct wr_part *part = origin->part == SIZE_MAX ? NULL : &instance->parts[origin->part];
-    char reason[WR_REASON_BYTES_MAX + 1];
-    snprintf(reason, sizeof reason, "%s", why ? why : "");
-    struct wr_reject reject = {.source = part ? part->node->name : NULL,
-                               .part = part ? part->at->part : NULL,
-                               .offset = part ? origin->offset : -1,
-                               .node = node->name,
-                               .reason = reason,
-                               .input = input,
-                               .seq = instance->unit_rejects++,
-                               .record = *record,
-                               .timer = timer};
-    (void)wr_epoch_reject(instance->filling, &reject, &instance->failure);
-}
-
 static void begin_unit(struct wr_instance *instance)
 {
     instance->unit++;
@@ -124,14 +105,21 @@ void wr_dispatch_record(struct wr_instance *instance, size_t part, const weir_re
     begin_unit(instance);
     instance->origin = (struct wr_origin){.part = part, .offset = offset};
     struct wr_node *node = instance->parts[part].node;
-    if (reject) {
-        wr_dispatch_reject(instance, node, 0, record, (weir_bytes){NULL, 0}, reject);
+    const char *why = reject ? reject : wr_failures_reason(instance);
+    if (why) {
+        wr_rejects_add(instance, node, 0, record, (weir_bytes){NULL, 0}, why);
         return;
     }
     if (instance->times[node->order].timing) {
         wr_time_seen(instance, instance->times[node->order].timing, part, record->time_ms);
     }
     deliver(instance, node->out[0], record);
+}
+
+/* A timer's name as a dead letter keeps it: a timer without one is still no record. */
+static weir_bytes name_of(const struct wr_pending *timer)
+{
+    return timer->name.data ? timer->name : wr_bytes("", 0);
 }
 
 void wr_dispatch_timer(struct wr_instance *instance, struct wr_node *node,
@@ -144,8 +132,51 @@ void wr_dispatch_timer(struct wr_instance *instance, struct wr_node *node,
                                           .key = timer->key,
                                           .name = timer->name,
                                           .time_ms = timer->time_ms};
+    const char *why = wr_failures_reason(instance);
+    if (why) {
+        weir_record record = {.key = timer->key, .time_ms = timer->time_ms};
+        wr_rejects_add(instance, node, 0, &record, name_of(timer), why);
+        return;
+    }
     weir_ctx ctx = {.instance = instance, .node = node, .timer = timer};
     call(&ctx);
+}
+
+static void run_letter(struct wr_instance *instance, const struct wr_letter *letter)
+{
+    struct wr_node *node = letter->node;
+    const weir_record *record = &letter->record;
+    if (letter->timer) {
+        struct wr_pending timer = {
+            .key = record->key, .name = letter->name, .time_ms = record->time_ms};
+        weir_ctx ctx = {.instance = instance, .node = node, .timer = &timer};
+        call(&ctx);
+    } else if (node->kind == WR_NODE_SOURCE) {
+        deliver(instance, node->out[0], record);
+    } else {
+        struct wr_edge edge = {.to = node, .input = letter->input};
+        run_node(instance, &edge, record);
+    }
+}
+
+void wr_dispatch_letter(struct wr_instance *instance, const struct wr_letter *letter)
+{
+    begin_unit(instance);
+    instance->origin = (struct wr_origin){
+        .part = letter->part_index, .offset = letter->offset, .letter = letter};
+    const char *why = wr_failures_reason(instance);
+    if (why) {
+        weir_bytes name = letter->timer && !letter->name.data ? wr_bytes("", 0) : letter->name;
+        wr_rejects_add(instance, letter->node, letter->input, &letter->record, name, why);
+        return;
+    }
+    if (letter->timer) {
+        instance->origin.node = letter->node;
+        instance->origin.key = letter->record.key;
+        instance->origin.name = letter->name;
+        instance->origin.time_ms = letter->record.time_ms;
+    }
+    run_letter(instance, letter);
 }
 
 /* ---- Upgrade --------------------------------------------------------------------------------- */
@@ -218,7 +249,8 @@ void weir_origin(const weir_ctx *ctx, const char **source, int32_t *partition, i
     const struct wr_part *part =
         origin->part == SIZE_MAX ? NULL : &ctx->instance->parts[origin->part];
     if (source) {
-        *source = part ? part->node->name : NULL;
+        const char *past = origin->letter ? origin->letter->source : NULL;
+        *source = part ? part->node->name : past;
     }
     if (partition) {
         *partition = part ? part->at->index : -1;
@@ -391,11 +423,8 @@ void weir_reject(weir_ctx *ctx, const char *why)
     }
     ctx->rejected = true;
     weir_record timer = {.key = weir_key(ctx), .time_ms = weir_time(ctx)};
-    weir_bytes name = weir_timer(ctx);
-    if (ctx->timer && !name.data) {
-        name = wr_bytes("", 0); /* a timer without a name is still no record */
-    }
-    wr_dispatch_reject(ctx->instance, ctx->node, ctx->input, ctx->in ? ctx->in : &timer, name, why);
+    weir_bytes name = ctx->timer ? name_of(ctx->timer) : (weir_bytes){NULL, 0};
+    wr_rejects_add(ctx->instance, ctx->node, ctx->input, ctx->in ? ctx->in : &timer, name, why);
 }
 
 bool weir_rejected(const weir_ctx *ctx)

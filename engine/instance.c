@@ -48,6 +48,10 @@ weir_status wr_instance_poll(struct wr_instance *instance, enum wr_source_more *
                              struct wr_error *error)
 {
     wr_assert(!wr_instance_queued(instance));
+    if (wr_retry_pending(&instance->retry)) { /* nothing new before the dead letters */
+        *more_out = WR_SOURCE_MORE;
+        return WEIR_OK;
+    }
     bool waiting = wr_inputs_grow(instance);
     for (size_t i = 0; i < instance->part_count; i++) {
         size_t index = (instance->poll_at + i) % instance->part_count;
@@ -74,53 +78,14 @@ weir_status wr_instance_poll(struct wr_instance *instance, enum wr_source_more *
 
 /* ---- Undo ------------------------------------------------------------------------------------ */
 
-static uint64_t origin_hash(const struct wr_origin *origin)
-{
-    if (origin->part != SIZE_MAX) {
-        return wr_hash(origin->part, wr_bytes(&origin->offset, sizeof origin->offset),
-                       (weir_bytes){NULL, 0});
-    }
-    uint64_t node = origin->node ? origin->node->id : 0;
-    return wr_hash(wr_hash(node ^ (uint64_t)1 << 40, origin->key, origin->name),
-                   wr_bytes(&origin->time_ms, sizeof origin->time_ms), (weir_bytes){NULL, 0});
-}
-
-/* Failures of this origin so far, this one with it. */
-static int count_failure(struct wr_instance *instance)
-{
-    uint64_t origin = origin_hash(&instance->origin);
-    for (size_t i = 0; i < WR_FAILURES_KEPT; i++) {
-        if (instance->failures[i].count > 0 && instance->failures[i].origin == origin) {
-            return ++instance->failures[i].count;
-        }
-    }
-    instance->failures[instance->failure_at] = (struct wr_failures){origin, 1};
-    instance->failure_at = (instance->failure_at + 1) % WR_FAILURES_KEPT;
-    return 1;
-}
-
-static void describe_origin(const struct wr_instance *instance, char *text, size_t size)
-{
-    const struct wr_origin *origin = &instance->origin;
-    if (origin->part != SIZE_MAX) {
-        const struct wr_part *part = &instance->parts[origin->part];
-        snprintf(text, size, "source `%s`, partition %.300s, offset %" PRId64, part->node->name,
-                 part->at->part, origin->offset);
-    } else if (origin->node) {
-        int shown = origin->key.size < 80 ? (int)origin->key.size : 80;
-        snprintf(text, size, "node `%s`, timer of key `%.*s` at %" PRId64, origin->node->name,
-                 shown, origin->key.data ? (const char *)origin->key.data : "", origin->time_ms);
-    } else {
-        snprintf(text, size, "between records");
-    }
-}
-
 weir_status wr_instance_undo(struct wr_instance *instance, struct wr_error *error)
 {
     WR_FAULT(&instance->env->fault, undo_before_replay, error);
     wr_epoch_undo(instance->filling);
     WR_TRY(wr_state_fill(&instance->state, instance->filling, instance->state.sealed, error));
     wr_time_restore(instance);
+    wr_retry_undo(instance);
+    wr_failures_undo(&instance->failures);
     for (size_t i = 0; i < instance->part_count; i++) {
         instance->parts[i].next = instance->parts[i].sealed_next;
         instance->parts[i].at->next = instance->parts[i].sealed_next;
@@ -155,19 +120,25 @@ static weir_status handle_failure(struct wr_instance *instance, struct wr_error 
                failure.text, wait, (now_us - instance->retry_since_us) / 1000000);
         return wr_instance_undo(instance, error);
     }
-    int count = failure.status == WEIR_ABORT ? count_failure(instance) : 0;
-    if (failure.status == WEIR_ABORT && count < WR_FAILURES_MAX) {
+    int count = 0;
+    if (failure.status == WEIR_ABORT) {
+        WR_TRY(wr_failures_add(instance, &failure, &count, error));
+    }
+    if (count > 0 && count < WR_FAILURES_MAX) {
         wr_log(instance->env, WR_LOG_DEBUG,
                "%.800s; the epoch is undone and tried again (%d of %d)", failure.text, count,
                WR_FAILURES_MAX - 1);
         return wr_instance_undo(instance, error);
     }
+    if (count == WR_FAILURES_MAX && wr_failures_reason(instance)) { /* the replay rejects it */
+        return wr_instance_undo(instance, error);
+    }
     char origin[WR_ERROR_TEXT_MAX / 2];
-    describe_origin(instance, origin, sizeof origin);
+    wr_origin_describe(instance, origin, sizeof origin);
     if (count > 0) {
         return wr_fail(error, WEIR_FATAL, failure.exit_code,
-                       "%s failed %d times: %s; mend the record or the job and start again, "
-                       "nothing decided is lost",
+                       "%s failed %d times: %s; mend the record or the job and start again, or "
+                       "have it made a dead letter by --on-error reject; nothing decided is lost",
                        origin, count, failure.text);
     }
     return wr_fail_native(error, WEIR_FATAL, failure.exit_code, failure.native, "%s: %s", origin,
@@ -189,25 +160,24 @@ static void dispatch_next(struct wr_instance *instance)
     }
 }
 
-weir_status wr_instance_unit(struct wr_instance *instance, bool *did_out, struct wr_error *error)
+/* Takes the next dead letter that was queued; false: there is none. */
+static bool take_letter(struct wr_instance *instance)
 {
-    *did_out = false;
-    wr_arena_reset(&instance->call);
-    struct wr_node *node = NULL;
-    struct wr_pending timer;
-    bool due = false;
-    instance->origin = (struct wr_origin){.part = SIZE_MAX, .offset = -1};
-    weir_status status = wr_time_next(instance, &node, &timer, &due, &instance->failure);
-    if (status == WEIR_OK && due) {
-        wr_dispatch_timer(instance, node, &timer);
-    } else if (status == WEIR_OK && wr_instance_queued(instance)) {
-        dispatch_next(instance);
-    } else if (status == WEIR_OK) {
-        return WEIR_OK;
+    const struct wr_letter *letter = NULL;
+    struct wr_error *failure = &instance->failure;
+    if (wr_retry_next(instance, &letter, failure) == WEIR_OK && letter &&
+        wr_retry_take(instance, letter, failure) == WEIR_OK) {
+        wr_dispatch_letter(instance, letter);
     }
-    *did_out = true;
-    if (instance->failure.status != WEIR_OK) {
-        return handle_failure(instance, error);
+    return letter || failure->status != WEIR_OK;
+}
+
+/* The unit at hand is done, and will be decided with its epoch. */
+static weir_status pass_unit(struct wr_instance *instance, struct wr_error *error)
+{
+    WR_TRY(wr_failures_passed(instance, error));
+    if (instance->origin.letter) {
+        WR_TRY(wr_retry_passed(instance, error));
     }
     instance->epoch_out += instance->unit_out;
     instance->epoch_late += instance->unit_late;
@@ -219,10 +189,38 @@ weir_status wr_instance_unit(struct wr_instance *instance, bool *did_out, struct
     return WEIR_OK;
 }
 
+weir_status wr_instance_unit(struct wr_instance *instance, bool *did_out, struct wr_error *error)
+{
+    *did_out = false;
+    wr_arena_reset(&instance->call);
+    struct wr_node *node = NULL;
+    struct wr_pending timer;
+    bool due = false;
+    instance->origin = (struct wr_origin){.part = SIZE_MAX, .offset = -1};
+    weir_status status = wr_time_next(instance, &node, &timer, &due, &instance->failure);
+    if (status == WEIR_OK && due) {
+        wr_dispatch_timer(instance, node, &timer);
+        *did_out = true;
+    } else if (status == WEIR_OK && wr_retry_pending(&instance->retry)) {
+        *did_out = take_letter(instance);
+    }
+    if (status == WEIR_OK && !*did_out && wr_instance_queued(instance)) {
+        dispatch_next(instance);
+    } else if (status == WEIR_OK && !*did_out) {
+        return WEIR_OK;
+    }
+    *did_out = true;
+    if (instance->failure.status != WEIR_OK) {
+        return handle_failure(instance, error);
+    }
+    return pass_unit(instance, error);
+}
+
 bool wr_instance_full(const struct wr_instance *instance)
 {
     int64_t records = instance->options->epoch_records;
     return instance->units >= (records > 0 ? records : WR_EPOCH_RECORDS_DEFAULT) ||
+           instance->failures.passed ||
            wr_epoch_bytes(instance->filling) >= WR_EPOCH_BYTES_MAX;
 }
 
@@ -244,10 +242,10 @@ static weir_status seal_positions(struct wr_instance *instance, struct wr_error 
             time.idle == part->sealed_time.idle) {
             continue;
         }
-        if (!epoch->positions) {
-            epoch->positions =
-                wr_arena_alloc(&epoch->arena, instance->part_count * sizeof *epoch->positions);
-            if (!epoch->positions) {
+        if (!epoch->progress.positions) {
+            epoch->progress.positions = wr_arena_alloc(
+                &epoch->arena, instance->part_count * sizeof *epoch->progress.positions);
+            if (!epoch->progress.positions) {
                 return wr_fail_memory(error);
             }
         }
@@ -256,7 +254,7 @@ static weir_status seal_positions(struct wr_instance *instance, struct wr_error 
         if (!identity) {
             return wr_fail_memory(error);
         }
-        epoch->positions[epoch->position_count++] = (struct wr_position){
+        epoch->progress.positions[epoch->progress.position_count++] = (struct wr_position){
             part->node->name, part->at->part, part->next, time.watermark_ms, time.idle, identity};
         part->sealed_next = part->next;
         part->at->kept = part->next;
@@ -277,6 +275,7 @@ weir_status wr_instance_seal(struct wr_instance *instance, struct wr_error *erro
     struct wr_epoch *epoch = instance->filling;
     WR_TRY(seal_positions(instance, error));
     WR_TRY(wr_time_seal(instance, error));
+    WR_TRY(wr_retry_seal(instance, error));
     WR_FAULT(&instance->env->fault, fill_before_seal, error);
     wr_epoch_seal(epoch);
     WR_FAULT(&instance->env->fault, fill_after_seal, error);
@@ -285,6 +284,9 @@ weir_status wr_instance_seal(struct wr_instance *instance, struct wr_error *erro
     count(&instance->metrics.records_out, instance->epoch_out);
     count(&instance->metrics.late, instance->epoch_late);
     count(&instance->metrics.rejects, (int64_t)epoch->reject_count);
+    count(&instance->metrics.retried, (int64_t)epoch->progress.retried_count);
+    wr_rejects_seal(instance);
+    wr_failures_seal(&instance->failures);
     instance->filling = instance->other;
     instance->other = epoch;
     wr_epoch_begin(instance->filling, epoch->number + 1);
@@ -305,8 +307,7 @@ weir_status wr_instance_decide(struct wr_instance *instance, bool epoch,
 {
     struct wr_epoch *sealed = epoch ? instance->other : NULL;
     int64_t from_us = instance->env->monotonic_us(instance->env);
-    WR_TRY(wr_delivery_decide(instance->options->delivery, instance->store, sealed, markers,
-                              marker_count, error));
+    WR_TRY(wr_deliverer_decide(instance->deliverer, sealed, markers, marker_count, error));
     if (sealed) {
         wr_metrics_decided(&instance->metrics,
                            instance->env->monotonic_us(instance->env) - from_us);

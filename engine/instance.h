@@ -16,8 +16,10 @@
 #ifndef WR_INSTANCE_H
 #define WR_INSTANCE_H
 
+#include "engine/change.h"
 #include "engine/job.h"
 #include "engine/metrics.h"
+#include "engine/rejects.h"
 #include "engine/run.h"
 #include "engine/sources/source.h"
 #include "txn/base/slab.h"
@@ -85,20 +87,6 @@ struct wr_part { /* a source partition; its place in the array is its global num
     bool ended, defined; /* defined: the store has a row */
 };
 
-struct wr_origin { /* of the unit at hand */
-    size_t part; /* global number, SIZE_MAX on timers */
-    int64_t offset;
-    const struct wr_node *node; /* timers */
-    weir_bytes key, name;
-    int64_t time_ms;
-};
-
-struct wr_failures { /* of one origin */
-    uint64_t origin;
-    int count;
-};
-enum { WR_FAILURES_KEPT = 64 };
-
 enum wr_handed { WR_HANDED_NONE, WR_HANDED_SEALED, WR_HANDED_DECIDED };
 
 struct wr_instance {
@@ -106,8 +94,10 @@ struct wr_instance {
     weir_job *job;
     const struct wr_run_options *options;
     struct wr_store *store;
+    struct wr_change change; /* what this start changed */
     struct wr_reader *reader; /* operator thread's */
     struct wr_forwarder *forwarder;
+    struct wr_deliverer *deliverer;
     struct wr_arena arena; /* the run's */
     struct wr_metrics metrics;
     struct wr_sink *sinks; /* by node->index */
@@ -148,8 +138,9 @@ struct wr_instance {
     size_t unit_bytes; /* of the write set when the unit began */
     struct wr_origin origin;
     struct wr_error failure; /* of the unit at hand: undo */
-    struct wr_failures failures[WR_FAILURES_KEPT];
-    size_t failure_at;
+    struct wr_failures failures;
+    struct wr_rejecting rejecting;
+    struct wr_retry retry;
     int64_t units; /* of the filling epoch */
     int64_t retry_wait_ms;
     bool retry_now; /* the driver waits retry_wait_ms, and clears this */
@@ -169,7 +160,8 @@ void wr_instance_close(struct wr_instance *instance);
  * nothing now; ENDED: every input is read to its end. */
 weir_status wr_instance_poll(struct wr_instance *instance, enum wr_source_more *more_out,
                              struct wr_error *error);
-/* Runs one unit: a due timer, else the next queued record. *did_out false: neither is there. When
+/* Runs one unit: a due timer, else a dead letter to take again, else the next queued record.
+ * *did_out false: neither is there. When
  * the unit fails, the filling epoch is undone: WEIR_RETRY after the wait in retry_wait_ms, WEIR_OK
  * with *did_out true when it will be replayed at once, else the error that stops the run. */
 weir_status wr_instance_unit(struct wr_instance *instance, bool *did_out, struct wr_error *error);
@@ -279,18 +271,17 @@ void wr_timers_fini(struct wr_instance *instance, struct wr_node *node);
 
 /* ---- dispatch.c, sink.c ---------------------------------------------------------------------- */
 
-/* Runs one record (a reject reason sends it to the dead letters) or one timer through the graph,
- * depth first. A failure is left in instance->failure. */
+/* Runs one record (a reject reason sends it to the dead letters), one timer, or one dead letter
+ * that is taken again, through the graph, depth first. An origin that failed too often is rejected
+ * instead. A failure is left in instance->failure. */
 void wr_dispatch_record(struct wr_instance *instance, size_t part, const weir_record *record,
                         int64_t offset, const char *reject);
 void wr_dispatch_timer(struct wr_instance *instance, struct wr_node *node,
                        const struct wr_pending *timer);
+void wr_dispatch_letter(struct wr_instance *instance, const struct wr_letter *letter);
 /* Brings a node's state to the job's version, slot by slot, in one transaction: see weir_state. */
 weir_status wr_dispatch_upgrade(struct wr_instance *instance, const struct wr_node *node,
                                 const struct wr_stored_node *stored, struct wr_error *error);
-/* One dead letter of the unit at hand, as `node` got it. */
-void wr_dispatch_reject(struct wr_instance *instance, const struct wr_node *node, unsigned input,
-                        const weir_record *record, weir_bytes timer, const char *why);
 /* Puts a record into a sink's part of the write set. */
 void wr_sink_put(struct wr_instance *instance, const struct wr_node *node,
                  const weir_record *record);

@@ -147,9 +147,10 @@ static weir_status check_known(const struct wr_node *node, const struct wr_sourc
     }
     return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
                    "source `%s` was read from `%.400s` up to %" PRId64 ", and is now `%.400s`, "
-                   "which has no such partition; give the old input (-i %s=URI), or begin a "
-                   "new store (-s FILE)",
-                   stored->source, stored->part, stored->next, node->endpoint.uri, stored->source);
+                   "which has no such partition; give the old input (-i %s=URI), or read this one "
+                   "from its beginning with --rewind %s=earliest",
+                   stored->source, stored->part, stored->next, node->endpoint.uri, stored->source,
+                   stored->source);
 }
 
 static weir_status start_source(struct wr_instance *instance, const struct wr_catalog *catalog,

@@ -1,7 +1,7 @@
 /* instance_open.c: opens an instance, the same way every time, after a clean stop or a crash: open
- * the store (which raises the generation), see that the job is the one the store knows, seek the
- * sources to their positions, load watermarks, check what is outside, start. There is no
- * clean-shutdown flag.
+ * the store (which raises the generation), change in it what the options ask for, see that the job
+ * fits what it holds, seek the sources to their positions, check what is outside, all of it in one
+ * transaction; load watermarks, start. There is no clean-shutdown flag.
  *
  * Long because opening is one sequence, and each step is small.
  *
@@ -15,74 +15,7 @@
 #include <sys/stat.h>
 
 #include "txn/base/assert.h"
-
-/* ---- Is it the job that the store knows? ----------------------------------------------------- */
-
-static struct wr_node *node_of_source(weir_job *job, const char *name)
-{
-    for (size_t i = 0; i < job->node_count; i++) {
-        if (job->nodes[i]->kind == WR_NODE_SOURCE && strcmp(job->nodes[i]->name, name) == 0) {
-            return job->nodes[i];
-        }
-    }
-    return NULL;
-}
-
-static const struct wr_node *node_named(const weir_job *job, const char *name)
-{
-    for (size_t i = 0; i < job->node_count; i++) {
-        if (strcmp(job->nodes[i]->name, name) == 0) {
-            return job->nodes[i];
-        }
-    }
-    return NULL;
-}
-
-/* Every position must belong to a source that the job still has. */
-static weir_status check_positions(struct wr_instance *instance, const struct wr_catalog *catalog,
-                                   struct wr_error *error)
-{
-    for (size_t i = 0; i < catalog->position_count; i++) {
-        const struct wr_position *stored = &catalog->positions[i];
-        if (!node_of_source(instance->job, stored->source)) {
-            return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
-                           "%s has read source `%s` up to %" PRId64 ", and job `%s` no longer has "
-                           "it; give the source its old name back, or begin a new store (-s FILE)",
-                           wr_store_info(instance->store)->path, stored->source, stored->next,
-                           instance->job->name);
-        }
-    }
-    return WEIR_OK;
-}
-
-static weir_status check_node(struct wr_instance *instance, const struct wr_stored_node *stored,
-                              struct wr_error *error)
-{
-    const struct wr_node *node = node_named(instance->job, stored->name);
-    const char *path = wr_store_info(instance->store)->path;
-    if (!stored->stateful) {
-        return WEIR_OK;
-    }
-    if (!node || node->kind != WR_NODE_THROUGH) {
-        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
-                       "%s keeps state or timers of node `%s`, and job `%s` no longer has it; give "
-                       "the node its old name back, or begin a new store (-s FILE)",
-                       path, stored->name, instance->job->name);
-    }
-    if (stored->version > node->version) {
-        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
-                       "%s keeps version %u of the state of node `%s`, and this job knows version "
-                       "%u; run the newer job",
-                       path, stored->version, stored->name, node->version);
-    }
-    if (stored->version < node->version && !node->upgrade) {
-        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
-                       "%s keeps version %u of the state of node `%s`, and this job has version %u "
-                       "without a way to upgrade; pass a function to weir_state",
-                       path, stored->version, stored->name, node->version);
-    }
-    return WEIR_OK;
-}
+#include "txn/store_change.h"
 
 /* ---- Sinks and nodes ------------------------------------------------------------------------- */
 
@@ -116,7 +49,7 @@ static weir_status upgrade_states(struct wr_instance *instance, const struct wr_
 {
     for (size_t i = 0; i < catalog->node_count; i++) {
         const struct wr_stored_node *stored = &catalog->nodes[i];
-        const struct wr_node *node = node_named(instance->job, stored->name);
+        const struct wr_node *node = wr_change_node(instance->job, stored->name);
         if (node && node->kind == WR_NODE_THROUGH && stored->version < node->version &&
             stored->stateful) {
             WR_TRY(wr_dispatch_upgrade(instance, node, stored, error));
@@ -223,7 +156,13 @@ static weir_status open_outlets(struct wr_instance *instance, struct wr_error *e
         WR_TRY(wr_forwarder_add(instance->forwarder, &instance->sinks[node->index], outlet, marker,
                                 error));
     }
-    return wr_forwarder_check(instance->forwarder, error);
+    const struct wr_run_options *run = instance->options;
+    if (wr_delivery_is_direct(run->delivery)) {
+        wr_forwarder_keep(instance->forwarder);
+    }
+    WR_TRY(wr_forwarder_check(instance->forwarder, error));
+    return wr_deliverer_new(instance->store, instance->forwarder, run->delivery, instance->env,
+                            run->positions_ms, &instance->deliverer, error);
 }
 
 /* ---- Open and close -------------------------------------------------------------------------- */
@@ -235,7 +174,7 @@ static weir_status open_store(struct wr_instance *instance, struct wr_error *err
     snprintf(path, sizeof path, "%s.weir", instance->job->name);
     struct wr_store_options store = {.path = options->store ? options->store : path,
                                      .job = instance->job->name,
-                                     .create = true,
+                                     .create = !wr_change_asked(options),
                                      .sync = options->sync,
                                      .wal_bytes_max = options->wal_bytes_max};
     return wr_store_open(instance->env, &store, &instance->store, error);
@@ -251,6 +190,26 @@ static weir_status start_epochs(struct wr_instance *instance, struct wr_error *e
     wr_epoch_begin(instance->filling, wr_store_info(instance->store)->epoch + 1);
     wr_state_init(&instance->state, instance->reader, (size_t)instance->options->cache_bytes);
     return wr_state_fill(&instance->state, instance->filling, NULL, error);
+}
+
+/* All that a start does to the store, in one transaction: when it is refused, or a crash comes in
+ * between, the store stays as the last run left it. */
+static weir_status fit_store(struct wr_instance *instance, struct wr_catalog *catalog,
+                             struct wr_error *error)
+{
+    struct wr_fault *fault = &instance->env->fault;
+    WR_FAULT(fault, start_before_change, error);
+    WR_TRY(wr_change_apply(instance, error));
+    WR_FAULT(fault, start_after_change, error);
+    WR_TRY(wr_store_catalog(instance->store, &instance->arena, catalog, error));
+    WR_TRY(wr_change_check(instance, catalog, error));
+    WR_TRY(wr_inputs_start(instance, catalog, error));
+    WR_TRY(upgrade_states(instance, catalog, error));
+    WR_TRY(define(instance, error));
+    WR_TRY(wr_change_note(instance, error));
+    WR_TRY(open_outlets(instance, error));
+    WR_FAULT(fault, start_before_end, error);
+    return WEIR_OK;
 }
 
 weir_status wr_instance_open(struct wr_env *env, weir_job *job,
@@ -270,16 +229,14 @@ weir_status wr_instance_open(struct wr_env *env, weir_job *job,
     WR_TRY(open_store(instance, error));
     instance->metrics.generation = wr_store_info(instance->store)->generation;
     struct wr_catalog catalog;
-    WR_TRY(wr_store_catalog(instance->store, &instance->arena, &catalog, error));
-    WR_TRY(check_positions(instance, &catalog, error));
-    for (size_t i = 0; i < catalog.node_count; i++) {
-        WR_TRY(check_node(instance, &catalog.nodes[i], error));
-    }
-    WR_TRY(wr_inputs_start(instance, &catalog, error));
-    WR_TRY(upgrade_states(instance, &catalog, error));
-    WR_TRY(define(instance, error));
+    WR_TRY(wr_store_start_begin(instance->store, error));
+    weir_status status = fit_store(instance, &catalog, error);
+    WR_TRY(wr_store_start_end(instance->store, status, error));
+    WR_FAULT(&env->fault, start_after_end, error);
+    WR_TRY(wr_deliverer_start(instance->deliverer, error));
     WR_TRY(wr_reader_open(env, wr_store_info(instance->store)->path, &instance->reader, error));
-    WR_TRY(open_outlets(instance, error));
+    WR_TRY(wr_rejects_open(instance, error));
+    WR_TRY(wr_retry_open(instance, error));
     WR_TRY(start_epochs(instance, error));
     WR_TRY(wr_time_init(instance, &catalog, error));
     wr_inputs_note_ends(instance);
@@ -291,9 +248,12 @@ void wr_instance_close(struct wr_instance *instance)
 {
     wr_time_fini(instance);
     wr_state_fini(&instance->state);
+    wr_retry_close(instance);
+    wr_failures_fini(&instance->failures);
     wr_epoch_fini(&instance->epochs[0]);
     wr_epoch_fini(&instance->epochs[1]);
     wr_inputs_close(instance);
+    wr_deliverer_free(instance->deliverer);
     if (instance->forwarder) {
         wr_forwarder_free(instance->forwarder);
     }

@@ -328,6 +328,24 @@ weir_job *weir_job_of(weir_stream *stream)
     return stream->job;
 }
 
+/* The sink that dead letters go to as well: every node may feed it, so it has no inputs. */
+static void add_rejects(weir_job *job, const char *uri)
+{
+    if (job->error.status == WEIR_OK && node_find(job, "rejects")) {
+        (void)wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                      "--rejects: its sink is called `rejects`, and job `%s` has a node of that "
+                      "name; rename that, or leave --rejects out",
+                      job->name);
+        return;
+    }
+    struct wr_node *node = node_add(job, WR_NODE_SINK, "rejects");
+    if (node) {
+        node->index = job->sink_count++;
+        take_uri(node, job->outputs, uri);
+        job->rejects = node;
+    }
+}
+
 /* ---- Open and close -------------------------------------------------------------------------- */
 
 weir_status wr_job_open(const struct wr_job_options *options, void (*define)(weir_job *),
@@ -342,6 +360,9 @@ weir_status wr_job_open(const struct wr_job_options *options, void (*define)(wei
     job->broken = (weir_stream){NULL, 0, job};
     weir_name(job, options->name);
     define(job);
+    if (options->rejects) {
+        add_rejects(job, options->rejects);
+    }
     if (job->error.status == WEIR_OK && job->source_count == 0) {
         (void)wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
                       "job `%s` has no source; add one with weir_from", job->name);

@@ -76,6 +76,7 @@ struct weir_job {
     struct wr_settings *inputs, *outputs, *defines;
     struct wr_asked *asked;
     bool kit;
+    struct wr_node *rejects; /* the sink of --rejects, NULL: not given */
     weir_stream broken; /* what a failed call returns */
 };
 
@@ -89,6 +90,7 @@ struct wr_job_options {
     const char *name; /* the file's base name, until weir_name */
     bool kit; /* the test kit's: sources have no URI, outside sinks become log:NAME */
     struct wr_settings *inputs, *outputs, *defines;
+    const char *rejects; /* URI of one more sink, `rejects`, that has no inputs; NULL: none */
 };
 
 /* Runs `define` and checks the graph: a source, names, cycles, URIs, settings that nobody asked

@@ -250,12 +250,14 @@ static void operate_thread(void *arg)
 static bool decide_wait(struct wr_loop *loop, bool *sealed_out, bool *markers_out)
 {
     uv_mutex_lock(&loop->mutex);
-    int64_t due_ms = wr_store_retain_due_ms(loop->instance->store);
+    int64_t due_ms = wr_deliverer_due_ms(loop->instance->deliverer);
+    int64_t retain_ms = wr_store_retain_due_ms(loop->instance->store);
+    due_ms = retain_ms < due_ms ? retain_ms : due_ms;
     while (!loop->sealed && !loop->markers && !loop->quit && due_ms > 0) {
         if (due_ms == INT64_MAX) {
             uv_cond_wait(&loop->for_decide, &loop->mutex);
-        } else if (uv_cond_timedwait(&loop->for_decide, &loop->mutex, (uint64_t)due_ms * 1000000) !=
-                   0) {
+        } else if (uv_cond_timedwait(&loop->for_decide, &loop->mutex,
+                                     (uint64_t)due_ms * 1000000) != 0) {
             break;
         }
     }
@@ -278,7 +280,9 @@ static weir_status decide_once(struct wr_loop *loop, bool sealed, bool markers,
 {
     struct wr_instance *instance = loop->instance;
     if (!sealed && !markers) {
-        return wr_store_retain(instance->store, error);
+        WR_TRY(wr_deliverer_rest(instance->deliverer, false, error));
+        bool due = wr_store_retain_due_ms(instance->store) == 0;
+        return due ? wr_store_retain(instance->store, error) : WEIR_OK;
     }
     const struct wr_marker *marker = NULL;
     size_t count = markers ? wr_forwarder_markers(instance->forwarder, &marker) : 0;
@@ -313,6 +317,12 @@ static void decide_thread(void *arg)
         if (decide_once(loop, sealed, markers, &error) != WEIR_OK) {
             wr_loop_fail(loop, &error);
         }
+    }
+    uv_mutex_lock(&loop->mutex);
+    bool good = loop->error.status == WEIR_OK;
+    uv_mutex_unlock(&loop->mutex);
+    if (good && wr_deliverer_rest(loop->instance->deliverer, true, &error) != WEIR_OK) {
+        wr_loop_fail(loop, &error);
     }
     uv_mutex_lock(&loop->mutex);
     loop->settled = true;
@@ -420,13 +430,20 @@ static int start_handles(struct wr_loop *loop)
     return code ? code : uv_timer_start(&loop->timer, on_timer, SHOW_MS, SHOW_MS);
 }
 
+/* Whether there is something for a forward thread. */
+static bool forwards(const struct wr_loop *loop)
+{
+    return wr_forwarder_sinks(loop->instance->forwarder) > 0 &&
+           !wr_delivery_is_direct(loop->instance->options->delivery);
+}
+
 static int start_threads(struct wr_loop *loop)
 {
     uv_mutex_init(&loop->mutex);
     uv_cond_init(&loop->for_operate);
     uv_cond_init(&loop->for_decide);
     uv_cond_init(&loop->for_forward);
-    loop->forwarded = wr_forwarder_sinks(loop->instance->forwarder) == 0;
+    loop->forwarded = !forwards(loop);
     loop->news = true; /* what an earlier run decided and did not send */
     int code = uv_thread_create(&loop->decide, decide_thread, loop);
     if (code == 0 && !loop->forwarded) {
@@ -455,7 +472,6 @@ weir_status wr_loop_run(struct wr_instance *instance, wr_loop_show show, void *s
     loop->show = show;
     loop->show_data = show_data;
     int code = start_handles(loop);
-    bool forwards = wr_forwarder_sinks(instance->forwarder) > 0;
     if (code == 0) {
         code = start_threads(loop);
     }
@@ -467,7 +483,7 @@ weir_status wr_loop_run(struct wr_instance *instance, wr_loop_show show, void *s
     }
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     uv_thread_join(&loop->operate);
-    if (forwards) {
+    if (forwards(loop)) {
         uv_thread_join(&loop->forward);
     }
     uv_thread_join(&loop->decide);

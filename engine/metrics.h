@@ -16,6 +16,7 @@ enum { WR_HISTOGRAM_BUCKETS = 512 };
 
 struct wr_metrics {
     _Atomic int64_t records_in, records_out, rejects, late, epochs, lag_records, backlog_records;
+    _Atomic int64_t retried; /* dead letters taken again */
     _Atomic int64_t watermark_ms, timers, timers_dropped;
     _Atomic int waiting_for;
     /* Whether something goes on, for wr_stuck: units begun, the node whose function runs (NULL:

@@ -62,7 +62,7 @@ int64_t wr_pace_left_ms(const struct wr_instance *instance)
 
 bool wr_pace_all_read(const struct wr_instance *instance)
 {
-    bool all = !wr_instance_queued(instance);
+    bool all = !wr_instance_queued(instance) && !wr_retry_pending(&instance->retry);
     for (size_t i = 0; i < instance->part_count; i++) {
         all = all && instance->parts[i].ended;
     }

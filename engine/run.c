@@ -35,23 +35,15 @@ void wr_run_options_fini(struct wr_run_options *options)
 
 /* ---- What is said ---------------------------------------------------------------------------- */
 
-static const char *guarantee_of(struct wr_instance *instance, const struct wr_sink *sink)
+static void say_sink(struct wr_instance *instance, const struct wr_sink *sink)
 {
-    switch (sink->kind) {
-    case WR_SINK_LOG:
-        if (instance->options->sync != WR_SYNC_FULL) {
-            return "exactly-once: decided in one transaction with the positions; a power cut may "
-                   "take back what another process has already read (--sync full does not)";
-        }
-        return "exactly-once: decided in one transaction with the positions";
-    case WR_SINK_TABLE:
-        return "exactly-once: decided in one transaction with the positions";
-    case WR_SINK_NULL:
-        return "nothing is kept";
-    case WR_SINK_OUTBOX:
-        break;
-    }
-    return wr_forwarder_guarantee(instance->forwarder, sink->name);
+    char text[WR_ERROR_TEXT_MAX / 2];
+    const char *outside = sink->kind == WR_SINK_OUTBOX
+                              ? wr_forwarder_guarantee(instance->forwarder, sink->name)
+                              : NULL;
+    wr_delivery_describe(instance->options->delivery, instance->options->sync, sink->kind, outside,
+                         text, sizeof text);
+    wr_log(instance->env, WR_LOG_NOTICE, "sink %s (%.600s): %s", sink->name, sink->uri, text);
 }
 
 static void say_start(struct wr_instance *instance)
@@ -64,14 +56,17 @@ static void say_start(struct wr_instance *instance)
         wr_log(instance->env, WR_LOG_NOTICE, "resuming %s, epoch %" PRId64 ", generation %" PRId64,
                info->path, info->epoch, info->generation);
     }
+    wr_change_say(instance);
     if (info->migrated) {
         wr_log(instance->env, WR_LOG_NOTICE,
                "the store was brought to this version's format; older versions refuse it now");
     }
     for (size_t i = 0; i < instance->job->sink_count; i++) {
-        const struct wr_sink *sink = &instance->sinks[i];
-        wr_log(instance->env, WR_LOG_NOTICE, "sink %s (%.600s): %s", sink->name, sink->uri,
-               guarantee_of(instance, sink));
+        say_sink(instance, &instance->sinks[i]);
+    }
+    if (instance->retry.queued > 0) {
+        wr_log(instance->env, WR_LOG_NOTICE, "%" PRId64 " dead letter%s queued, taken again first",
+               instance->retry.queued, instance->retry.queued == 1 ? " is" : "s are");
     }
 }
 
@@ -108,6 +103,11 @@ static void say_end(struct wr_instance *instance, const struct wr_loop_result *r
         wr_log(instance->env, WR_LOG_NOTICE,
                "dropped at the end of time: %" PRId64 " timer%s that firings had set again",
                dropped, dropped == 1 ? "" : "s");
+    }
+    int64_t retried = atomic_load(&instance->metrics.retried);
+    if (retried > 0) {
+        wr_log(instance->env, WR_LOG_NOTICE, "%" PRId64 " dead letter%s taken again", retried,
+               retried == 1 ? " was" : "s were");
     }
     int64_t rejects = atomic_load(&instance->metrics.rejects);
     if (rejects > 0) {
@@ -179,7 +179,8 @@ int wr_run(struct wr_env *env, const char *name, void (*define)(weir_job *),
     struct wr_job_options job_options = {.name = name,
                                          .inputs = &options->inputs,
                                          .outputs = &options->outputs,
-                                         .defines = &options->defines};
+                                         .defines = &options->defines,
+                                         .rejects = options->rejects};
     env->level = options->verbosity < 0   ? WR_LOG_WARN
                  : options->verbosity > 0 ? WR_LOG_DEBUG
                                           : WR_LOG_NOTICE;

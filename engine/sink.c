@@ -64,7 +64,7 @@ static bool take_column(struct wr_instance *instance, const struct wr_node *node
     int shown = bytes->size < 40 ? (int)bytes->size : 40;
     snprintf(why, sizeof why, "the %s `%.*s` is no %s", is_key ? "key" : "value", shown,
              (const char *)bytes->data, type == WR_COLUMN_INTEGER ? "integer" : "real number");
-    wr_dispatch_reject(instance, node, 0, record, (weir_bytes){NULL, 0}, why);
+    wr_rejects_add(instance, node, 0, record, (weir_bytes){NULL, 0}, why);
     return false;
 }
 
@@ -74,8 +74,8 @@ static void put_row(struct wr_instance *instance, const struct wr_node *node,
     char key_text[NUMBER_TEXT_MAX], value_text[NUMBER_TEXT_MAX];
     weir_bytes key = record->key, value = record->value;
     if (!key.data) {
-        wr_dispatch_reject(instance, node, 0, record, (weir_bytes){NULL, 0},
-                           "the key is absent, and a table needs one");
+        wr_rejects_add(instance, node, 0, record, (weir_bytes){NULL, 0},
+                       "the key is absent, and a table needs one");
         return;
     }
     if (take_column(instance, node, record, true, sink->key_type, &key, key_text) &&

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "txn/base/assert.h"
+#include "txn/store_rejects.h"
 
 enum { CLOCK_START_MS = 1000000000 };
 
@@ -101,7 +102,8 @@ static weir_status open_instance(weir_test *test)
                                      .kit = true,
                                      .inputs = &test->run.inputs,
                                      .outputs = &test->run.outputs,
-                                     .defines = &test->run.defines};
+                                     .defines = &test->run.defines,
+                                     .rejects = test->run.rejects};
     test->job_open = true;
     WR_TRY(wr_job_open(&options, test->define, &test->job, &test->error));
     memset(&test->instance, 0, sizeof test->instance);
@@ -112,9 +114,27 @@ static weir_status open_instance(weir_test *test)
     return remember_sinks(test);
 }
 
+/* The options of a run that are no settings by name; false: it is none of these. */
+static bool apply_option(struct wr_run_options *run, const char *name, const char *value)
+{
+    if (strcmp(name, "--on-error") == 0) {
+        run->reject_failures = strcmp(value, "reject") == 0;
+    } else if (strcmp(name, "--rejects") == 0) {
+        run->rejects = value;
+    } else if (strcmp(name, "--rejects-max") == 0) {
+        run->rejects_max = strtoll(value, NULL, 10);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void apply_settings(weir_test *test)
 {
     for (const char *const *at = test->options.set; at && at[0] && at[1]; at += 2) {
+        if (apply_option(&test->run, at[0], at[1])) {
+            continue;
+        }
         struct wr_settings *settings = strcmp(at[0], "-D") == 0   ? &test->run.defines
                                        : strcmp(at[0], "-o") == 0 ? &test->run.outputs
                                                                   : &test->run.inputs;
@@ -359,4 +379,17 @@ weir_status weir_test_restart(weir_test *test, void (*define)(weir_job *))
         test->define = define;
     }
     return open_instance(test);
+}
+
+weir_status weir_test_retry(weir_test *test, const char *node)
+{
+    struct wr_reject_filter filter;
+    struct wr_reject_counts counts;
+    WR_TRY(run_whole(test));
+    wr_reject_filter_init(&filter);
+    filter.node = node;
+    WR_TRY(whole(test, wr_store_rejects(test->instance.store, &filter, WR_REJECTS_RETRY, &counts,
+                                        &test->error)));
+    WR_TRY(weir_test_restart(test, NULL));
+    return run_whole(test);
 }

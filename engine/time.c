@@ -133,11 +133,14 @@ static void load_watermarks(struct wr_instance *instance, const struct wr_catalo
  * and this one goes on with it. */
 static bool drain_began(const struct wr_instance *instance)
 {
-    size_t ended = 0;
+    size_t ended = 0, all = 0;
     for (size_t i = 0; i < instance->job->node_count; i++) {
-        ended += instance->times[i].watermark_ms == INT64_MAX;
+        if (instance->job->nodes[i]->kind != WR_NODE_SINK) { /* it has no timers, and may be new */
+            all++;
+            ended += instance->times[i].watermark_ms == INT64_MAX;
+        }
     }
-    return ended > 0 && ended < instance->job->node_count;
+    return ended > 0 && ended < all;
 }
 
 static void recombine(struct wr_instance *instance, struct wr_timing *timing)
@@ -514,15 +517,15 @@ static weir_status seal_parts(struct wr_instance *instance, size_t index, struct
             (now.watermark_ms == saved[i].watermark_ms && now.idle == saved[i].idle)) {
             continue; /* the source's own is in its position */
         }
-        if (!epoch->watermarks) {
-            epoch->watermarks =
+        if (!epoch->progress.watermarks) {
+            epoch->progress.watermarks =
                 wr_arena_alloc(&epoch->arena, instance->timing_count * instance->part_count *
-                                                  sizeof *epoch->watermarks);
-            if (!epoch->watermarks) {
+                                                  sizeof *epoch->progress.watermarks);
+            if (!epoch->progress.watermarks) {
                 return wr_fail_memory(error);
             }
         }
-        epoch->watermarks[epoch->watermark_count++] = (struct wr_watermark){
+        epoch->progress.watermarks[epoch->progress.watermark_count++] = (struct wr_watermark){
             timing->node->id, part->node->name, part->at->part, now.watermark_ms, now.idle};
     }
     return WEIR_OK;
@@ -535,14 +538,14 @@ weir_status wr_time_seal(struct wr_instance *instance, struct wr_error *error)
         WR_TRY(seal_parts(instance, i, error));
     }
     size_t count = instance->job->node_count;
-    epoch->nodes = wr_arena_alloc(&epoch->arena, count * sizeof *epoch->nodes);
-    if (!epoch->nodes) {
+    epoch->progress.nodes = wr_arena_alloc(&epoch->arena, count * sizeof *epoch->progress.nodes);
+    if (!epoch->progress.nodes) {
         return wr_fail_memory(error);
     }
     for (size_t i = 0; i < count; i++) {
         struct wr_node_time *time = &instance->times[i];
         if (time->watermark_ms != time->stored_ms) {
-            epoch->nodes[epoch->node_count++] =
+            epoch->progress.nodes[epoch->progress.node_count++] =
                 (struct wr_node_watermark){instance->job->nodes[i]->id, time->watermark_ms};
             time->stored_ms = time->watermark_ms;
         }
@@ -559,8 +562,9 @@ struct wr_time_part wr_time_of_part(const struct wr_instance *instance, size_t p
 int64_t wr_time_watermark(const struct wr_instance *instance)
 {
     int64_t lowest = INT64_MAX;
+    const struct wr_node *rejects = instance->job->rejects; /* it has no time of its own */
     for (size_t i = 0; i < instance->job->node_count; i++) {
-        if (instance->times[i].watermark_ms < lowest) {
+        if (instance->times[i].watermark_ms < lowest && instance->job->nodes[i] != rejects) {
             lowest = instance->times[i].watermark_ms;
         }
     }

@@ -177,7 +177,8 @@ WEIR_EXPORT void weir_reject(weir_ctx *ctx, const char *why);
 WEIR_EXPORT bool weir_rejected(const weir_ctx *ctx);
 
 /* Undoes the epoch. WEIR_RETRY: wait and run again, uncounted; WEIR_ABORT: run again, counted, and
- * the fifth failure of one origin stops the run; WEIR_FATAL: stop now. */
+ * the fifth failure of one record or timer stops the run, or, with --on-error reject, makes it a
+ * dead letter; WEIR_FATAL: stop now. */
 WEIR_EXPORT void weir_fail(weir_ctx *ctx, weir_status status, const char *format, ...)
     WEIR_PRINTF(3, 4);
 

@@ -29,7 +29,8 @@ typedef struct weir_test_options {
     int64_t epoch_records; /* units of one epoch; 0: as many as there are */
     int64_t cache_bytes; /* -1: none; 0: the default */
     const char *const *set; /* "-D name=value" and "-o name=URI" as pairs of texts, NULL-ended:
-                               {"-D", "gap=10", "-o", "out=file:out.txt", NULL} */
+                               {"-D", "gap=10", "-o", "out=file:out.txt", NULL}; and
+                               "--on-error", "--rejects", "--rejects-max" with their values */
     bool decide_late; /* a sealed epoch stays undecided while the next one fills, as with threads */
 } weir_test_options;
 
@@ -86,6 +87,9 @@ WEIR_EXPORT weir_bytes weir_test_state(weir_test *test, const char *node, weir_b
 /* Decided dead letters: how many, and the reason of one. */
 WEIR_EXPORT size_t weir_test_rejects(weir_test *test);
 WEIR_EXPORT const char *weir_test_reason(weir_test *test, size_t index);
+/* Runs, queues the dead letters of a node (NULL: all) as `weir rejects --retry` does, opens the job
+ * again, and runs. */
+WEIR_EXPORT weir_status weir_test_retry(weir_test *test, const char *node);
 WEIR_EXPORT int64_t weir_test_timers(weir_test *test); /* pending, decided */
 
 #ifdef __cplusplus

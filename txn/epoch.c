@@ -100,12 +100,7 @@ static void clear(struct wr_epoch *epoch)
     epoch->rejects = NULL;
     epoch->rejects_end = &epoch->rejects;
     epoch->reject_count = 0;
-    epoch->positions = NULL;
-    epoch->position_count = 0;
-    epoch->watermarks = NULL;
-    epoch->watermark_count = 0;
-    epoch->nodes = NULL;
-    epoch->node_count = 0;
+    epoch->progress = (struct wr_progress){0};
     epoch->records_in = 0;
 }
 
@@ -141,7 +136,8 @@ void wr_epoch_seal(struct wr_epoch *epoch)
 bool wr_epoch_is_empty(const struct wr_epoch *epoch)
 {
     if (epoch->records_in || epoch->entry_count || epoch->timer_count || epoch->reject_count ||
-        epoch->position_count || epoch->node_count || epoch->watermark_count) {
+        epoch->progress.position_count || epoch->progress.node_count ||
+        epoch->progress.watermark_count || epoch->progress.retried_count) {
         return false;
     }
     for (size_t i = 0; i < epoch->sink_count; i++) {

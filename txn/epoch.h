@@ -128,6 +128,18 @@ struct wr_node_watermark {
     int64_t watermark_ms;
 };
 
+/* How far the inputs were read: the half of a write set that is not effects. */
+struct wr_progress {
+    struct wr_position *positions;
+    size_t position_count;
+    struct wr_watermark *watermarks;
+    size_t watermark_count;
+    struct wr_node_watermark *nodes;
+    size_t node_count;
+    const int64_t *retried; /* dead letters that were taken again: they go, and leave the queue */
+    size_t retried_count;
+};
+
 struct wr_epoch_sink {
     struct wr_map rows; /* TABLE: wr_row by key */
     struct wr_row *row_list;
@@ -158,13 +170,7 @@ struct wr_epoch {
     size_t batch_bytes, batch_records;
     struct wr_reject *rejects, **rejects_end;
     size_t reject_count;
-    /* Filled in when the epoch is sealed. */
-    struct wr_position *positions;
-    size_t position_count;
-    struct wr_watermark *watermarks;
-    size_t watermark_count;
-    struct wr_node_watermark *nodes;
-    size_t node_count;
+    struct wr_progress progress; /* filled in when the epoch is sealed */
     int64_t records_in; /* units of records in it */
     uint64_t random; /* of the skip list */
 };

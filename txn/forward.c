@@ -13,6 +13,8 @@
  * decided, from the marker on, without a hole; invariant 5 because a step asserts that the check
  * has passed.
  *
+ * Long because the markers' hand-over is one protocol, whichever way records go out.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "txn/forward.h"
 
@@ -341,6 +343,70 @@ weir_status wr_forwarder_step(struct wr_forwarder *forwarder, bool *moved_out,
     atomic_store(&forwarder->backlog, backlog);
     hand_over(forwarder, moved);
     *moved_out = moved > 0;
+    return WEIR_OK;
+}
+
+/* ---- Around the logs ------------------------------------------------------------------------- */
+
+void wr_forwarder_keep(struct wr_forwarder *forwarder)
+{
+    wr_assert(!forwarder->checked);
+    for (size_t i = 0; i < forwarder->count; i++) {
+        forwarder->forwards[i].outlet->keeps = true;
+    }
+}
+
+static weir_status send_all(struct wr_forwarder *forwarder, struct wr_outlet *outlet,
+                            const struct wr_batch *batch, struct wr_error *error)
+{
+    struct wr_batch_reader reader;
+    wr_arena_reset(&forwarder->batch);
+    WR_TRY(wr_batch_open(wr_bytes(batch->bytes.data, batch->bytes.size), &reader, error));
+    for (bool more = true; more;) {
+        struct wr_mark mark = wr_arena_mark(&forwarder->batch);
+        weir_record record;
+        int64_t offset = 0;
+        WR_TRY(wr_batch_next(&reader, &forwarder->batch, &record, &offset, &more, error));
+        if (more) {
+            WR_TRY(outlet->ops->send(outlet, &record, offset, error));
+        }
+        wr_arena_release(&forwarder->batch, mark);
+    }
+    return WEIR_OK;
+}
+
+static weir_status direct_sink(struct wr_forwarder *forwarder, size_t at,
+                               const struct wr_epoch *epoch, struct wr_error *error)
+{
+    const struct forward *forward = &forwarder->forwards[at];
+    const struct wr_epoch_sink *write = &epoch->sink[forward->sink - epoch->sinks];
+    for (const struct wr_batch *batch = write->batches; batch; batch = batch->next) {
+        WR_TRY(send_all(forwarder, forward->outlet, batch, error));
+    }
+    return write->batches ? forward->outlet->ops->flush(forward->outlet, error) : WEIR_OK;
+}
+
+weir_status wr_forwarder_direct(struct wr_forwarder *forwarder, const struct wr_epoch *epoch,
+                                struct wr_error *error)
+{
+    wr_assert(forwarder->checked);
+    wr_assert_that(atomic_load(&forwarder->waiting), ==, 0);
+    for (size_t i = 0; i < forwarder->count; i++) {
+        atomic_store_explicit(&forwarder->sending, i + 1, memory_order_relaxed);
+        WR_TRY(direct_sink(forwarder, i, epoch, error));
+        atomic_store_explicit(&forwarder->sending, 0, memory_order_relaxed);
+    }
+    return WEIR_OK;
+}
+
+weir_status wr_forwarder_settle(struct wr_forwarder *forwarder, struct wr_error *error)
+{
+    size_t moved = 0;
+    wr_assert(forwarder->checked);
+    for (size_t i = 0; i < forwarder->count; i++) {
+        WR_TRY(settle(forwarder, i, forwarder->forwards[i].marker.next, &moved, error));
+    }
+    hand_over(forwarder, moved);
     return WEIR_OK;
 }
 

@@ -42,6 +42,15 @@ weir_status wr_forwarder_check(struct wr_forwarder *forwarder, struct wr_error *
  * more. Nothing to do: *moved_out false. */
 weir_status wr_forwarder_step(struct wr_forwarder *forwarder, bool *moved_out,
                               struct wr_error *error);
+/* At-least-once: sends an epoch's output outside, around the logs; it may be read there when this
+ * returns. Nothing may be left in the logs (wr_forwarder_step). Thread: decide. */
+weir_status wr_forwarder_direct(struct wr_forwarder *forwarder, const struct wr_epoch *epoch,
+                                struct wr_error *error);
+/* What was sent so is outside for good; the markers of it wait to be decided. Thread: decide. */
+weir_status wr_forwarder_settle(struct wr_forwarder *forwarder, struct wr_error *error);
+/* Before the check: what is longer outside than its marker says was sent, and stays. */
+void wr_forwarder_keep(struct wr_forwarder *forwarder);
+
 /* The markers that wait to be decided (0: none); valid until wr_forwarder_decided. */
 size_t wr_forwarder_markers(struct wr_forwarder *forwarder, const struct wr_marker **markers_out);
 void wr_forwarder_decided(struct wr_forwarder *forwarder);

@@ -208,6 +208,7 @@ weir_status wr_store_open(struct wr_env *env, const struct wr_store_options *opt
     }
     store->env = env;
     store->lock_file = -1;
+    store->sync = options->sync;
     store->wal_restarts = -1; /* no checkpoint yet */
     store->wal_bytes_max =
         options->wal_bytes_max > 0 ? options->wal_bytes_max : WR_WAL_BYTES_MAX_DEFAULT;

@@ -123,11 +123,19 @@ bool wr_store_name_reserved(const char *name);
 
 /* ---- Deciding -------------------------------------------------------------------------------- */
 
-/* Makes a sealed epoch durable, and moves markers (trimming each outbox below its marker), in one
- * transaction: checks the generation (75: overtaken), writes state, timers, tables, logs, rejects,
- * positions, watermarks, the epoch's own row. epoch NULL: markers only. Thread: decide. */
-weir_status wr_store_apply(struct wr_store *store, const struct wr_epoch *epoch,
-                           const struct wr_marker *markers, size_t marker_count,
+/* What one transaction makes last. */
+struct wr_apply {
+    const struct wr_epoch *epoch; /* sealed: its effects and its own row; NULL: none */
+    bool no_outboxes; /* what goes outside went there already: not into its log */
+    const struct wr_progress *progress; /* positions, watermarks, retried; NULL: none */
+    const struct wr_marker *markers; /* each outbox is trimmed below its marker */
+    size_t marker_count;
+    const char *delivery; /* kept in meta from the first transaction on; NULL: exactly-once */
+    bool lazy; /* no sync of its own: the one after it brings both to the disk, in order */
+};
+/* In one transaction: checks the generation (75: overtaken), writes state, timers, tables, logs,
+ * rejects, positions, watermarks, the epoch's own row, markers. Thread: decide. */
+weir_status wr_store_apply(struct wr_store *store, const struct wr_apply *apply,
                            struct wr_error *error);
 
 /* Topics are trimmed by age also while no epoch comes: how long that can wait in milliseconds

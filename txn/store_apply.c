@@ -4,6 +4,8 @@
  *   reserve memory ▶ BEGIN IMMEDIATE ▶ generation ▶ state ▶ timers ▶ tables ▶ logs, rejects ▶
  *   positions, watermarks ▶ markers, trimming ▶ the epoch's own row ▶ COMMIT
  *
+ * Effects and positions can be applied apart; delivery.c says which when.
+ *
  * Whatever fails in between rolls back. The epoch's row is written last: it holds the positions and
  * offsets as they are after it, so every output can be traced to its input range.
  *
@@ -41,6 +43,9 @@ static weir_status check_generation(struct wr_store *store, struct wr_error *err
 weir_status wr_store_begin(struct wr_store *store, struct wr_error *error)
 {
     sqlite3_stmt *statement;
+    if (store->starting) {
+        return WEIR_OK;
+    }
     wr_assert(sqlite3_get_autocommit(store->sql.db));
     WR_TRY(wr_store_statement(store, WR_DO_BEGIN, "BEGIN IMMEDIATE", &statement, error));
     WR_TRY(wr_sql_run(&store->sql, statement, error));
@@ -61,6 +66,9 @@ static weir_status undo(struct wr_store *store, weir_status status)
 
 weir_status wr_store_end(struct wr_store *store, weir_status status, struct wr_error *error)
 {
+    if (store->starting) {
+        return status;
+    }
     if (status == WEIR_OK) {
         sqlite3_stmt *statement;
         status = wr_store_statement(store, WR_DO_END, "COMMIT", &statement, error);
@@ -160,19 +168,52 @@ static weir_status apply_rejects(struct wr_store *store, const struct wr_epoch *
     return WEIR_OK;
 }
 
-static weir_status apply_positions(struct wr_store *store, const struct wr_epoch *epoch,
-                                   struct wr_error *error)
+/* A dead letter that was taken again leaves the queue, and goes. */
+static weir_status apply_retried(struct wr_store *store, int64_t reject, struct wr_error *error)
 {
-    for (size_t i = 0; i < epoch->position_count; i++) {
-        WR_TRY(apply_position(store, &epoch->positions[i], error));
+    sqlite3_stmt *statement;
+    WR_TRY(wr_store_statement(store, WR_DO_RETRIED, "DELETE FROM retry WHERE reject = ?1",
+                              &statement, error));
+    wr_sql_int(statement, 1, reject);
+    WR_TRY(wr_sql_run(&store->sql, statement, error));
+    WR_TRY(wr_store_statement(store, WR_DO_RETRIED_REJECT, "DELETE FROM reject WHERE id = ?1",
+                              &statement, error));
+    wr_sql_int(statement, 1, reject);
+    return wr_sql_run(&store->sql, statement, error);
+}
+
+static weir_status apply_progress(struct wr_store *store, const struct wr_progress *progress,
+                                  struct wr_error *error)
+{
+    for (size_t i = 0; i < progress->position_count; i++) {
+        WR_TRY(apply_position(store, &progress->positions[i], error));
     }
-    for (size_t i = 0; i < epoch->watermark_count; i++) {
-        WR_TRY(apply_watermark(store, &epoch->watermarks[i], error));
+    for (size_t i = 0; i < progress->watermark_count; i++) {
+        WR_TRY(apply_watermark(store, &progress->watermarks[i], error));
     }
-    for (size_t i = 0; i < epoch->node_count; i++) {
-        WR_TRY(apply_node(store, &epoch->nodes[i], error));
+    for (size_t i = 0; i < progress->node_count; i++) {
+        WR_TRY(apply_node(store, &progress->nodes[i], error));
+    }
+    for (size_t i = 0; i < progress->retried_count; i++) {
+        WR_TRY(apply_retried(store, progress->retried[i], error));
     }
     return WEIR_OK;
+}
+
+/* The mode that decides from here on. As long as it is not exactly-once, positions may be elsewhere
+ * than the newest epoch's row says, and verify must know. */
+static weir_status apply_delivery(struct wr_store *store, const char *delivery,
+                                  struct wr_error *error)
+{
+    sqlite3_stmt *statement;
+    if (store->delivery) {
+        return WEIR_OK;
+    }
+    WR_TRY(wr_store_statement(store, WR_DO_DELIVERY,
+                              "INSERT OR REPLACE INTO meta(key, value) VALUES('delivery', ?1)",
+                              &statement, error));
+    wr_sql_text(statement, 1, delivery);
+    return wr_sql_run(&store->sql, statement, error);
 }
 
 /* ---- The epoch's own row --------------------------------------------------------------------- */
@@ -187,93 +228,124 @@ static const char epoch_text[] =
     "           json_group_object(partition, next) AS parts"
     "    FROM partition JOIN topic ON topic.id = partition.topic GROUP BY topic.id)))";
 
-static weir_status apply_row(struct wr_store *store, const struct wr_epoch *epoch, int64_t now_ms,
-                             struct wr_error *error)
+weir_status wr_store_apply_row(struct wr_store *store, int64_t number, int64_t records,
+                               int64_t now_ms, struct wr_error *error)
 {
     sqlite3_stmt *statement;
     WR_TRY(wr_store_statement(store, WR_DO_EPOCH_LAST,
                               "UPDATE meta SET value = ?2 WHERE key = 'epoch' AND value = ?1",
                               &statement, error));
-    wr_sql_int(statement, 1, epoch->number - 1);
-    wr_sql_int(statement, 2, epoch->number);
+    wr_sql_int(statement, 1, number - 1);
+    wr_sql_int(statement, 2, number);
     WR_TRY(wr_sql_run(&store->sql, statement, error));
     if (sqlite3_changes(store->sql.db) != 1) {
         return wr_sql_broken(&store->sql, error, "the last epoch in meta is not %lld",
-                             (long long)epoch->number - 1);
+                             (long long)number - 1);
     }
     WR_TRY(wr_store_statement(store, WR_DO_EPOCH, epoch_text, &statement, error));
-    wr_sql_int(statement, 1, epoch->number);
+    wr_sql_int(statement, 1, number);
     wr_sql_int(statement, 2, now_ms);
-    wr_sql_int(statement, 3, epoch->records_in);
+    wr_sql_int(statement, 3, records);
     WR_TRY(wr_sql_run(&store->sql, statement, error));
-    if (epoch->number % HISTORY_STEP != 0) {
+    if (number % HISTORY_STEP != 0) {
         return WEIR_OK;
     }
     WR_TRY(wr_store_statement(store, WR_DO_EPOCH_TRIM, "DELETE FROM epoch WHERE number <= ?1",
                               &statement, error));
-    wr_sql_int(statement, 1, epoch->number - WR_EPOCH_HISTORY);
+    wr_sql_int(statement, 1, number - WR_EPOCH_HISTORY);
     return wr_sql_run(&store->sql, statement, error);
 }
 
 /* ---- All of it ------------------------------------------------------------------------------- */
 
-static weir_status apply_epoch(struct wr_store *store, const struct wr_epoch *epoch, int64_t now_ms,
-                               struct wr_error *error)
+static weir_status apply_effects(struct wr_store *store, const struct wr_apply *apply,
+                                 int64_t now_ms, struct wr_error *error)
 {
     struct wr_fault *fault = &store->env->fault;
+    const struct wr_epoch *epoch = apply->epoch;
     WR_TRY(wr_store_apply_state(store, epoch, error));
     WR_FAULT(fault, decide_after_state, error);
     WR_TRY(wr_store_apply_timers(store, epoch, error));
     WR_FAULT(fault, decide_after_timers, error);
     WR_TRY(wr_store_apply_tables(store, epoch, error));
     WR_FAULT(fault, decide_after_tables, error);
-    WR_TRY(wr_store_apply_logs(store, epoch, now_ms, error));
+    WR_TRY(wr_store_apply_logs(store, epoch, apply->no_outboxes, now_ms, error));
     WR_TRY(apply_rejects(store, epoch, error));
     WR_FAULT(fault, decide_after_logs, error);
-    WR_TRY(apply_positions(store, epoch, error));
-    WR_FAULT(fault, decide_after_positions, error);
     return WEIR_OK;
 }
 
-static weir_status apply_all(struct wr_store *store, const struct wr_epoch *epoch,
-                             const struct wr_marker *markers, size_t marker_count,
-                             struct wr_error *error)
+static weir_status apply_all(struct wr_store *store, const struct wr_apply *apply,
+                             const char *delivery, struct wr_error *error)
 {
     int64_t now_ms = store->env->wall_ms(store->env);
     WR_FAULT(&store->env->fault, decide_after_begin, error);
-    if (epoch) {
-        WR_TRY(apply_epoch(store, epoch, now_ms, error));
+    if (apply->epoch) {
+        WR_TRY(apply_effects(store, apply, now_ms, error));
     }
-    for (size_t i = 0; i < marker_count; i++) {
-        WR_TRY(wr_store_apply_marker(store, &markers[i], error));
+    if (apply->progress) {
+        WR_TRY(apply_progress(store, apply->progress, error));
+        WR_FAULT(&store->env->fault, decide_after_positions, error);
     }
-    if (epoch) {
-        WR_TRY(apply_row(store, epoch, now_ms, error));
+    for (size_t i = 0; i < apply->marker_count; i++) {
+        WR_TRY(wr_store_apply_marker(store, &apply->markers[i], error));
+    }
+    if (apply->epoch || apply->progress) {
+        WR_TRY(apply_delivery(store, delivery, error));
+    }
+    if (apply->epoch) {
+        WR_TRY(wr_store_apply_row(store, apply->epoch->number, apply->epoch->records_in, now_ms,
+                                  error));
     }
     WR_FAULT(&store->env->fault, decide_before_end, error);
     return WEIR_OK;
 }
 
-weir_status wr_store_apply(struct wr_store *store, const struct wr_epoch *epoch,
-                           const struct wr_marker *markers, size_t marker_count,
-                           struct wr_error *error)
+/* Whether the end of the next transaction syncs the WAL. */
+static weir_status set_lazy(struct wr_store *store, bool lazy, struct wr_error *error)
 {
-    if (epoch) {
-        wr_assert_that(epoch->phase, ==, WR_EPOCH_SEALED);
-        wr_assert_that(epoch->number, ==, store->decided + 1);
-        wr_sql_doing(&store->sql, "decide epoch %lld of", (long long)epoch->number);
-        WR_TRY(wr_store_reserve(store, epoch, error));
-    } else {
-        wr_sql_doing(&store->sql, "move the markers of");
+    if (store->sync != WR_SYNC_FULL) { /* it does not anyway */
+        return WEIR_OK;
     }
+    /* Not prepared once: this pragma acts when it is prepared. */
+    return wr_sql_exec(&store->sql, lazy ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL",
+                       error);
+}
+
+static weir_status apply_once(struct wr_store *store, const struct wr_apply *apply,
+                              struct wr_error *error)
+{
+    const char *delivery = apply->delivery ? apply->delivery : "exactly-once";
     wr_arena_reset(&store->scratch);
     WR_FAULT(&store->env->fault, decide_before_begin, error);
     WR_TRY(wr_store_begin(store, error));
-    WR_TRY(wr_store_end(store, apply_all(store, epoch, markers, marker_count, error), error));
-    if (epoch) {
-        store->decided = epoch->number;
+    WR_TRY(wr_store_end(store, apply_all(store, apply, delivery, error), error));
+    if (apply->epoch || apply->progress) {
+        store->delivery = delivery;
+    }
+    if (apply->epoch) {
+        store->decided = apply->epoch->number;
         atomic_store(&store->env->epoch, store->decided);
     }
     WR_FAULT(&store->env->fault, decide_after_end, error);
     return WEIR_OK;
+}
+
+weir_status wr_store_apply(struct wr_store *store, const struct wr_apply *apply,
+                           struct wr_error *error)
+{
+    if (apply->epoch) {
+        wr_assert_that(apply->epoch->phase, ==, WR_EPOCH_SEALED);
+        wr_assert_that(apply->epoch->number, ==, store->decided + 1);
+        wr_sql_doing(&store->sql, "decide epoch %lld of", (long long)apply->epoch->number);
+        WR_TRY(wr_store_reserve(store, apply->epoch, error));
+    } else {
+        wr_sql_doing(&store->sql, "move the %s of", apply->progress ? "positions" : "markers");
+    }
+    if (!apply->lazy) {
+        return apply_once(store, apply, error);
+    }
+    WR_TRY(set_lazy(store, true, error));
+    WR_TRY(apply_once(store, apply, error));
+    return set_lazy(store, false, error);
 }

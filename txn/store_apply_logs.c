@@ -255,11 +255,14 @@ static weir_status append_batch(struct wr_store *store, const struct wr_sink *si
 }
 
 weir_status wr_store_apply_logs(struct wr_store *store, const struct wr_epoch *epoch,
-                                int64_t now_ms, struct wr_error *error)
+                                bool no_outboxes, int64_t now_ms, struct wr_error *error)
 {
     for (size_t i = 0; i < epoch->sink_count; i++) {
         const struct wr_sink *sink = &epoch->sinks[i];
         const struct wr_epoch_sink *write = &epoch->sink[i];
+        if (no_outboxes && sink->kind == WR_SINK_OUTBOX) {
+            continue;
+        }
         for (const struct wr_batch *batch = write->batches; batch; batch = batch->next) {
             WR_TRY(append_batch(store, sink, batch, epoch->number, now_ms, error));
         }

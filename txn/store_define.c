@@ -98,9 +98,11 @@ static weir_status keep_topic(struct wr_store *store, struct wr_sink *sink,
         return wr_fail(
             error, WEIR_FATAL, WR_EXIT_CONFIG,
             "sink `%s`: topic `%s` of %s has %d partitions, not %d, and their number is "
-            "fixed once a topic is made; leave `partitions` out, or write to a new topic",
+            "fixed once a topic is made; leave `partitions` out, write to a new topic (-o "
+            "%s=log:TOPIC), or delete this one with all its records (weir topics %.400s --delete "
+            "%s --force)",
             sink->name, sink->topic_name, store->sql.path, (int)stored->partitions,
-            (int)sink->partitions);
+            (int)sink->partitions, sink->name, store->sql.path, sink->topic_name);
     }
     sink->topic = stored->id;
     sink->partitions = stored->partitions;
@@ -243,11 +245,14 @@ static weir_status define_table(struct wr_store *store, const struct wr_sink *si
     snprintf(wanted, sizeof wanted, "key %s PRIMARY KEY, value %s", column_type(sink->key_type),
              column_type(sink->value_type));
     if (taken || strcmp(shape, wanted) != 0) {
-        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
-                       "sink `%s`: %s has `%s` already, and it is %s(%s) instead of (%s); give the "
-                       "table another name, or drop that one",
-                       sink->name, store->sql.path, sink->table,
-                       taken ? "an index or view " : "a table ", shape, wanted);
+        return wr_fail(
+            error, WEIR_FATAL, WR_EXIT_CONFIG,
+            "sink `%s`: %.400s has `%s` already, and it is %s(%s) instead of (%s); write to "
+            "a new table (-o %s=table:NAME), or drop that one (sqlite3 %.400s 'DROP %s "
+            "\"%s\"', while no job runs)",
+            sink->name, store->sql.path, sink->table, taken ? "an index or view " : "a table ",
+            shape, wanted, sink->name, store->sql.path, taken ? "INDEX or VIEW" : "TABLE",
+            sink->table);
     }
     return WEIR_OK;
 }

@@ -76,6 +76,9 @@ enum wr_store_statement {
     WR_DO_EPOCH,
     WR_DO_EPOCH_LAST,
     WR_DO_EPOCH_TRIM,
+    WR_DO_DELIVERY,
+    WR_DO_RETRIED,
+    WR_DO_RETRIED_REJECT,
     WR_DO_COUNT
 };
 
@@ -96,9 +99,13 @@ struct wr_store {
     struct wr_env *env;
     struct wr_store_info info; /* fixed once open: any thread may read it */
     int64_t decided; /* the last epoch */
+    bool starting; /* between wr_store_start_begin and _end */
+    int64_t changed; /* the epoch that a change of the job made in it, 0: none */
     struct wr_store_vfs *vfs;
     int lock_file; /* of PATH.lock, -1: none */
     int64_t wal_bytes_max;
+    enum wr_sync sync;
+    const char *delivery; /* as meta has it, once a transaction of this run wrote it */
     int wal_frames; /* after the last transaction, by SQLite's hook */
     long wal_restarts; /* as of the last checkpoint */
     bool wal_written; /* a transaction ended since the last checkpoint */
@@ -131,7 +138,8 @@ static inline weir_status wr_store_statement(struct wr_store *store, enum wr_sto
 }
 
 /* BEGIN IMMEDIATE, and the check that no other process has opened the store since (75). After a
- * failure nothing is open. */
+ * failure nothing is open. Between wr_store_start_begin and _end: takes part in that transaction,
+ * and so does wr_store_end. */
 weir_status wr_store_begin(struct wr_store *store, struct wr_error *error);
 /* Ends the transaction: for good when status is WEIR_OK, else undone. Returns the status, or the
  * failure of the end itself. */
@@ -148,12 +156,18 @@ weir_status wr_store_apply_timers(struct wr_store *store, const struct wr_epoch 
 weir_status wr_store_apply_tables(struct wr_store *store, const struct wr_epoch *epoch,
                                   struct wr_error *error);
 weir_status wr_store_apply_logs(struct wr_store *store, const struct wr_epoch *epoch,
-                                int64_t now_ms, struct wr_error *error);
+                                bool no_outboxes, int64_t now_ms, struct wr_error *error);
 /* Trims one partition by the sink's retention. */
 weir_status wr_store_trim_old(struct wr_store *store, const struct wr_sink *sink,
                               int32_t partition, int64_t now_ms, struct wr_error *error);
 weir_status wr_store_apply_marker(struct wr_store *store, const struct wr_marker *marker,
                                   struct wr_error *error);
+/* The epoch's own row: positions and offsets as they are now. */
+weir_status wr_store_apply_row(struct wr_store *store, int64_t number, int64_t records,
+                               int64_t now_ms, struct wr_error *error);
+
+/* A topic or outbox with all its records, in the transaction that is open (store_upgrade.c). */
+weir_status wr_store_remove_topic(struct wr_store *store, int64_t topic, struct wr_error *error);
 
 /* ---- Sorting (store_sort.c) ------------------------------------------------------------------ */
 

@@ -123,7 +123,7 @@ weir_status wr_store_upgrade(struct wr_store *store, uint32_t node, unsigned ver
     return status;
 }
 
-static weir_status drop_topic(struct wr_store *store, int64_t topic, struct wr_error *error)
+weir_status wr_store_remove_topic(struct wr_store *store, int64_t topic, struct wr_error *error)
 {
     WR_TRY(wr_sql_exec(&store->sql,
                        "INSERT OR REPLACE INTO meta(key, value) SELECT 'topic', max(max(id),"
@@ -146,7 +146,7 @@ weir_status wr_store_drop_topic(struct wr_store *store, const char *name, struct
                          store->sql.doing, store->sql.path);
     }
     if (status == WEIR_OK) {
-        status = drop_topic(store, id, error);
+        status = wr_store_remove_topic(store, id, error);
     }
     return wr_store_end(store, status, error);
 }

@@ -74,6 +74,11 @@ struct rule {
 #define LEVELS(column)                                                                             \
     "(SELECT one.key AS name, two.key AS part, two.value AS next FROM " NEWEST " AS newest,"       \
     " json_each(newest." column ") AS one, json_each(one.value) AS two)"
+/* Only exactly-once keeps positions where the newest epoch says: at-least-once stores them later,
+ * at-most-once before. They are never behind it. */
+#define NOT_AT(next)                                                                               \
+    next " < coalesce(e.next, 0) OR (e.next IS NOT " next " AND coalesce((SELECT value FROM meta"  \
+         " WHERE key = 'delivery'), 'exactly-once') = 'exactly-once')"
 #define NEWEST_POSITIONS LEVELS("positions")
 #define NEWEST_OFFSETS LEVELS("offsets")
 
@@ -93,7 +98,7 @@ static const struct rule rules[] = {
      "SELECT 'table position: ' || position.source || ' ' || position.part || ' is at '"
      " || position.next || ', and the newest epoch says ' || coalesce(e.next, 'nothing')"
      " FROM position LEFT JOIN " NEWEST_POSITIONS " AS e ON e.name = position.source"
-     " AND e.part = position.part WHERE e.next IS NOT position.next"},
+     " AND e.part = position.part WHERE " NOT_AT("position.next")},
     {"table position",
      "SELECT 'table position has no row for ' || name || ' ' || part || ', and the newest epoch"
      " says that it is at ' || next FROM " NEWEST_POSITIONS
@@ -142,6 +147,9 @@ static const struct rule rules[] = {
     {"table watermark",
      "SELECT 'table watermark has rows of node ' || node || ', which does not exist' FROM watermark"
      " WHERE node NOT IN (SELECT id FROM node) GROUP BY node"},
+    {"table retry",
+     "SELECT 'table retry has dead letter ' || reject || ', which does not exist' FROM retry"
+     " WHERE reject NOT IN (SELECT id FROM reject)"},
 };
 
 /* The integrity check also lists that it could not read a page: for lack of memory or because the

@@ -237,11 +237,56 @@ static void show_dead_letters(const json_t *found)
     printf("\ndead letters\n");
     json_array_foreach(rejects, i, reject)
     {
-        printf("  %-20s %" PRId64 ", the last in epoch %" PRId64 "\n", text_of(reject, "node"),
+        int64_t queued = number_of(reject, "queued");
+        printf("  %-20s %" PRId64 ", the last in epoch %" PRId64, text_of(reject, "node"),
                number_of(reject, "count"), number_of(reject, "last_epoch"));
+        if (queued > 0) {
+            printf(", %" PRId64 " queued to be taken again", queued);
+        }
+        printf("\n");
     }
     if (!json_array_size(rejects)) {
         printf("  none\n");
+    }
+}
+
+/* What starts with --rename, --drop-state and --rewind did, if any. */
+static void show_changes(const json_t *found)
+{
+    const json_t *changes = json_object_get(found, "changes"), *change, *item;
+    const char *key;
+    size_t i, j;
+    if (json_is_array(changes)) {
+        printf("\nchanges\n");
+    }
+    json_array_foreach(changes, i, change)
+    {
+        const char *between = "";
+        printf("  epoch %-14" PRId64 " ", number_of(change, "epoch"));
+        json_t *renamed = json_object_get(change, "renamed");
+        json_t *rewound = json_object_get(change, "rewound");
+        json_object_foreach(renamed, key, item)
+        {
+            printf("%srenamed %s to %s", between, key, text_of(renamed, key));
+            between = ", ";
+        }
+        json_array_foreach(json_object_get(change, "dropped"), j, item)
+        {
+            const char *name = json_string_value(item);
+            printf("%sdropped %s", between, name ? name : "");
+            between = ", ";
+        }
+        json_object_foreach(rewound, key, item)
+        {
+            printf("%srewound %s to ", between, key);
+            if (json_is_integer(item)) {
+                printf("%" PRId64, (int64_t)json_integer_value(item));
+            } else {
+                printf("%s", text_of(rewound, key));
+            }
+            between = ", ";
+        }
+        printf("\n");
     }
 }
 
@@ -261,6 +306,7 @@ static weir_status show(const json_t *found, bool json, struct wr_error *error)
     show_sinks(found);
     show_topics(found);
     show_dead_letters(found);
+    show_changes(found);
     return WEIR_OK;
 }
 

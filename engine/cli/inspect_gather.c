@@ -12,7 +12,7 @@
 
 #include "engine/cli/json.h"
 #include "engine/endpoint.h"
-#include "txn/outlets/outlet.h"
+#include "txn/delivery.h"
 #include "txn/store_rows.h"
 
 struct gather {
@@ -21,7 +21,8 @@ struct gather {
     struct wr_reader *reader;
     struct wr_arena arena;
     json_t *found;
-    enum wr_sync sync; /* of the last run */
+    enum wr_sync sync; /* of the last run, as is `delivery` */
+    enum wr_delivery delivery;
     struct wr_error *error;
 };
 
@@ -124,7 +125,8 @@ static int64_t file_bytes(const char *path, const char *suffix)
 /* The texts in meta that are JSON, and the others as they are. */
 static json_t *json_of_meta(const char *key, json_t *value)
 {
-    bool is_json = strcmp(key, "graph") == 0 || strcmp(key, "options") == 0;
+    bool is_json = strcmp(key, "graph") == 0 || strcmp(key, "options") == 0 ||
+                   strcmp(key, "changes") == 0;
     json_t *parsed = NULL;
     if (is_json && json_is_string(value)) {
         parsed = json_loads(json_string_value(value), 0, NULL);
@@ -178,6 +180,11 @@ static weir_status gather_store(struct gather *gather)
     WR_TRY(gather_meta(gather));
     const char *sync =
         json_string_value(json_object_get(json_object_get(found, "options"), "sync"));
+    const char *delivery =
+        json_string_value(json_object_get(json_object_get(found, "options"), "delivery"));
+    if (!delivery || !wr_delivery_parse(delivery, &gather->delivery)) {
+        gather->delivery = WR_EXACTLY_ONCE;
+    }
     gather->sync = !sync || strcmp(sync, "full") == 0 ? WR_SYNC_FULL
                    : strcmp(sync, "normal") == 0      ? WR_SYNC_NORMAL
                                                       : WR_SYNC_OFF;
@@ -235,35 +242,29 @@ static weir_status gather_topics(struct gather *gather)
     return WEIR_OK;
 }
 
-/* What is promised for what this sink receives, and why; NULL: its URI cannot be read. */
-static const char *guarantee(struct gather *gather, const char *uri)
+/* What is promised for what this sink receives, and why; false: its URI cannot be read. */
+static bool guarantee(struct gather *gather, const char *uri, char *text, size_t size)
 {
     struct wr_endpoint endpoint;
+    struct wr_sink sink = {.name = ""};
     struct wr_error ignored = {.status = WEIR_OK};
     struct wr_outlet *outlet = NULL;
-    if (!uri || wr_endpoint_parse(uri, false, &gather->arena, &endpoint, &ignored) != WEIR_OK) {
-        return NULL;
+    if (!uri ||
+        wr_endpoint_parse(uri, false, &gather->arena, &endpoint, &ignored) != WEIR_OK ||
+        wr_endpoint_sink(&endpoint, &gather->arena, &sink, &ignored) != WEIR_OK) {
+        return false;
     }
-    switch (endpoint.scheme) {
-    case WR_SCHEME_TABLE:
-    case WR_SCHEME_LOG:
-        return "exactly-once: decided in one transaction with the positions";
-    case WR_SCHEME_NULL:
-        return "nothing is kept";
-    case WR_SCHEME_FILE: /* opened by neither: only its guarantee is asked for */
+    if (endpoint.scheme == WR_SCHEME_FILE) { /* not opened: only its guarantee is asked for */
         wr_outlet_file_open(gather->env, "", endpoint.path, false, gather->sync, &outlet, &ignored);
-        break;
-    case WR_SCHEME_STDOUT:
+    } else if (endpoint.scheme == WR_SCHEME_STDOUT) {
         wr_outlet_stdout_open(gather->env, "", &outlet, &ignored);
-        break;
-    case WR_SCHEME_GEN:
-        break;
     }
-    const char *text = outlet ? outlet->ops->guarantee(outlet) : NULL;
+    wr_delivery_describe(gather->delivery, gather->sync, sink.kind,
+                         outlet ? outlet->ops->guarantee(outlet) : NULL, text, size);
     if (outlet) {
         outlet->ops->close(outlet);
     }
-    return text;
+    return true;
 }
 
 /* The sinks of the graph as it was last run, each with its guarantee. */
@@ -281,11 +282,12 @@ static weir_status gather_sinks(struct gather *gather)
             continue;
         }
         json_t *sink = json_pack("{s:O?, s:O?}", "name", json_object_get(node, "name"), "uri", uri);
-        const char *text = guarantee(gather, json_string_value(uri));
+        char text[WR_ERROR_TEXT_MAX / 2];
+        bool known = guarantee(gather, json_string_value(uri), text, sizeof text);
         if (json_array_append_new(sinks, sink) != 0) {
             return wr_fail_memory(gather->error);
         }
-        WR_TRY(set(gather, sink, "guarantee", json_of_text(text)));
+        WR_TRY(set(gather, sink, "guarantee", json_of_text(known ? text : NULL)));
     }
     return WEIR_OK;
 }
@@ -311,9 +313,10 @@ static weir_status gather_small(struct gather *gather)
                     " JOIN partition p ON p.topic = t.id ORDER BY m.sink",
                     "tiiit"));
     return set_rows(gather, "dead_letters",
-                    "SELECT node, count(*) AS count, max(epoch) AS last_epoch FROM reject"
-                    " GROUP BY node ORDER BY node",
-                    "tii");
+                    "SELECT node, count(*) AS count, max(epoch) AS last_epoch,"
+                    " count(retry.reject) AS queued FROM reject"
+                    " LEFT JOIN retry ON retry.reject = reject.id GROUP BY node ORDER BY node",
+                    "tiii");
 }
 
 static weir_status gather_nodes(struct gather *gather)

@@ -234,8 +234,8 @@ static weir_status decide(struct produce *produce)
     }
     int64_t number = produce->epoch.number;
     wr_epoch_seal(&produce->epoch);
-    WR_TRY(wr_delivery_decide(WR_EXACTLY_ONCE, produce->store, &produce->epoch, NULL, 0,
-                              produce->error));
+    struct wr_apply apply = {.epoch = &produce->epoch, .progress = &produce->epoch.progress};
+    WR_TRY(wr_store_apply(produce->store, &apply, produce->error));
     produce->epoch.phase = WR_EPOCH_DECIDED;
     WR_TRY(wr_store_checkpoint(produce->store, produce->error));
     wr_epoch_begin(&produce->epoch, number + 1);

@@ -164,8 +164,8 @@ weir_status wr_file_end_line(const struct wr_file_source *source, struct wr_file
     return wr_fail(error, WEIR_FATAL, WR_EXIT_DATA,
                    "source %s: the last line of %s had no newline when it was read up to byte "
                    "%" PRId64 ", and has grown since; insert a newline there to read the rest as a "
-                   "line of its own, or read the file into a new store",
-                   source->base.name, part->file.path, local);
+                   "line of its own, or read the file again with --rewind %s=earliest",
+                   source->base.name, part->file.path, local, source->base.name);
 }
 
 /* ---- Seeking --------------------------------------------------------------------------------- */
@@ -176,23 +176,32 @@ static weir_status fail_missing(const struct wr_file_source *source,
                                 const struct wr_file *file, const char *why, struct wr_error *error)
 {
     const char *name = source->base.name, *path = part->at.part;
+    if (source->base.rewound && strcmp(why, "it shrank") == 0 && file->fd >= 0 &&
+        file->size >= identity->mark.crc_bytes) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
+                       "source %s: --rewind: %s has only %" PRId64 " bytes, so it cannot be read "
+                       "from %" PRId64 "; give a smaller offset, or earliest",
+                       name, path, identity->base + file->size, identity->base + local);
+    }
     if (!source->follow && !source->gzip && file->fd >= 0 && file->inode == identity->mark.inode &&
         file->size >= identity->mark.crc_bytes && file->size < local &&
         strcmp(why, "it shrank") == 0) {
         return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
                        "source %s: %s shrank: it was read up to byte %" PRId64 " and has only "
-                       "%" PRId64 "; put its bytes back, read it into a new store, or go on in it "
-                       "with ?missing=earliest (its beginning) or ?missing=latest (its end)%s",
-                       name, path, local, file->size,
-                       source->base.rewound ? "; --rewind may name a smaller offset" : "");
+                       "%" PRId64
+                       "; put its bytes back, start once with --rewind %s=earliest, or go "
+                       "on in it with ?missing=earliest (its beginning) or ?missing=latest (its "
+                       "end)",
+                       name, path, local, file->size, name);
     }
-    return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
-                   "source %s: %s is not the file that was read so far (%s)%s; put that file back, "
-                   "read this one into a new store, or give up what was not read of the old one: "
-                   "?missing=earliest goes on with the beginning of this one, ?missing=latest with "
-                   "its end",
-                   name, path, why,
-                   source->follow || source->is_pattern ? ", and it is not beside it either" : "");
+    return wr_fail(
+        error, WEIR_FATAL, WR_EXIT_CONFIG,
+        "source %s: %s is not the file that was read so far (%s)%s; put that file back, "
+        "or give up what was not read of it: start once with --rewind %s=earliest, or with "
+        "?missing=earliest in the input's URI, which goes on with the beginning of this "
+        "one each time (?missing=latest: with its end)",
+        name, path, why,
+        source->follow || source->is_pattern ? ", and it is not beside it either" : "", name);
 }
 
 /* The file of the position is not to be found. */
@@ -280,10 +289,11 @@ static weir_status seek_stored(struct wr_file_source *source, struct wr_file_par
     }
     if (identity.gzip != source->gzip) {
         return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
-                       "source %s: %s was read %s so far; give the same compression=, or begin a "
-                       "new store (-s FILE)",
+                       "source %s: %s was read %s so far; give the same compression=, or start "
+                       "once with --rewind %s=earliest",
                        source->base.name, part->at.part,
-                       identity.gzip ? "with compression=gzip" : "without compression=gzip");
+                       identity.gzip ? "with compression=gzip" : "without compression=gzip",
+                       source->base.name);
     }
     part->past = identity.past;
     part->past_count = identity.past_count;

@@ -231,9 +231,9 @@ static weir_status gen_seek(struct wr_source *source, struct wr_source_partition
     if (stored && stored->identity && strcmp(stored->identity, partition->identity) != 0) {
         return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
                        "source %s: these are not the records that were read so far: the generator "
-                       "was %.200s and is now %.200s; give it those parameters again, or use a new "
-                       "store",
-                       source->name, stored->identity, partition->identity);
+                       "was %.200s and is now %.200s; give it those parameters again, or start "
+                       "once with --rewind %s=earliest",
+                       source->name, stored->identity, partition->identity, source->name);
     }
     if (next < 0) {
         return wr_fail(error, WEIR_FATAL, WR_EXIT_DATA,
@@ -241,12 +241,18 @@ static weir_status gen_seek(struct wr_source *source, struct wr_source_partition
                        "; `weir verify` shows what else is",
                        source->name, partition->part, next);
     }
+    if (next > partition->end && source->rewound) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
+                       "source %s: --rewind: partition %s has only %" PRId64 " records, so it "
+                       "cannot be read from %" PRId64 "; give a smaller offset, or earliest",
+                       source->name, partition->part, partition->end, next);
+    }
     if (next > partition->end) {
         return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
                        "source %s: partition %s was read up to record %" PRId64
-                       " and now has only %" PRId64
-                       "; give records= its old value or a higher one, or use a new store",
-                       source->name, partition->part, next, partition->end);
+                       " and now has only %" PRId64 "; give records= its old value or a higher "
+                       "one, or start once with --rewind %s=earliest",
+                       source->name, partition->part, next, partition->end, source->name);
     }
     partition->next = next;
     gen->first[partition->index] = next;

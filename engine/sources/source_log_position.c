@@ -77,9 +77,10 @@ static weir_status go_on(struct wr_log_source *log, struct wr_source_partition *
         return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
                        "source %s: topic %s, partition %d, of %.300s: %s; choose where to go on: "
                        "-i '%s=%.300s%smissing=earliest' (offset %" PRId64 ", the first that is "
-                       "kept) or missing=latest (offset %" PRId64 ", the end), or use a new store",
+                       "kept) or missing=latest (offset %" PRId64 ", the end), or start once with "
+                       "--rewind %s=earliest",
                        name, log->follow.topic.name, (int)partition->index, log->follow.path, what,
-                       name, log->uri, sign, extent->first, extent->next);
+                       name, log->uri, sign, extent->first, extent->next, name);
     }
     *next_out = log->missing == WR_LOG_MISSING_EARLIEST ? extent->first : extent->next;
     wr_log(log->base.env, WR_LOG_WARN,
@@ -105,15 +106,20 @@ weir_status wr_log_check_kept(struct wr_log_source *log, struct wr_source_partit
     if (*next >= extent->first && *next <= extent->next) {
         return WEIR_OK;
     }
+    if (log->base.rewound) { /* whatever missing= says: nobody asked for anything else */
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
+                       "source %s: --rewind: topic %s, partition %d, of %.300s holds offsets from "
+                       "%" PRId64 " to %" PRId64 ", so it cannot be read from %" PRId64
+                       "; give one "
+                       "of these, or earliest",
+                       log->base.name, log->follow.topic.name, (int)partition->index,
+                       log->follow.path, extent->first, extent->next, *next);
+    }
     if (*next < extent->first) {
         snprintf(what, sizeof what,
-                 "%s offset %" PRId64 ", and the topic's retention has removed the records up to "
-                 "%" PRId64,
-                 log->base.rewound ? "--rewind asks for" : "it was read up to", *next,
-                 extent->first - 1);
-    } else if (log->base.rewound) {
-        snprintf(what, sizeof what, "--rewind asks for offset %" PRId64 ", and it ends at %" PRId64,
-                 *next, extent->next);
+                 "it was read up to offset %" PRId64 ", and the topic's retention has removed the "
+                 "records up to %" PRId64,
+                 *next, extent->first - 1);
     } else {
         snprintf(what, sizeof what,
                  "it was read up to offset %" PRId64 " and ends at %" PRId64 " now: the store was "
@@ -140,9 +146,10 @@ weir_status wr_log_arrange(struct wr_source *source, const struct wr_position *c
             return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
                            "source `%s` was read from `%.400s` up to %" PRId64 ", and is now "
                            "`%.400s`, which has no such partition; give the old input (-i %s=URI), "
-                           "or missing=earliest or missing=latest with the new one, or begin a new "
-                           "store (-s FILE)",
-                           source->name, stored[i]->part, stored[i]->next, log->uri, source->name);
+                           "or missing=earliest or missing=latest with the new one, or start once "
+                           "with --rewind %s=earliest",
+                           source->name, stored[i]->part, stored[i]->next, log->uri, source->name,
+                           source->name);
         }
     }
     return WEIR_OK;

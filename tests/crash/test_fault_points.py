@@ -15,6 +15,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 from crash_points import Configuration, add_tests
+from crash_poisons import rejecting, retrying
 from crash_results import Results, check
 from crash_runs import Job
 
@@ -53,6 +54,9 @@ CONFIGURATIONS = [
     Configuration("another job's topic", "copy",
                   ["-i", "in=log:out?store=other.weir", "--until-end", *SMALL_EPOCHS], (3,),
                   by_key=True, prepare=another_store),
+    # Failing records and timers become dead letters, which are then taken again.
+    rejecting(SMALL_EPOCHS, (2,)),
+    retrying("yes", SMALL_EPOCHS, (2,)),
 ]
 
 

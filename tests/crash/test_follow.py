@@ -38,6 +38,7 @@ class Writer(threading.Thread):
         super().__init__()
         self.path, self.how, self.rng = path, how, rng
         self.lines = self.rotations = 0
+        self.may_rotate = threading.Event()
         self.ends = threading.Event()
         self.error = None
 
@@ -83,7 +84,7 @@ class Writer(threading.Thread):
         try:
             while not self.ends.is_set():
                 self.append(file)
-                if self.rng.randrange(12) == 0:
+                if self.may_rotate.is_set() and self.rng.randrange(12) == 0:
                     file = self.rotate(file)
         except OSError as error:
             self.error = error
@@ -95,6 +96,17 @@ class Follow(unittest.TestCase):
     def setUp(self):
         print(f"WEIR_SEED={SEED}")
         self.rng = random.Random(f"{SEED} {self.id()}")
+
+    def first_run(self, job, out):
+        """A new store begins with the file that is there: it must have a position before that file
+        is rotated away."""
+        process = job.start()
+        until = time.monotonic() + 60
+        while not out.stat().st_size and time.monotonic() < until:
+            time.sleep(0.01)
+        process.kill()
+        job.end(process)
+        self.assertGreater(out.stat().st_size, 0, job.said)
 
     def kill_for_a_while(self, job):
         """Runs, kills, runs. How often."""
@@ -131,6 +143,8 @@ class Follow(unittest.TestCase):
         writer = Writer(job.folder / "app.log", how, self.rng)
         writer.start()
         try:
+            self.first_run(job, out)
+            writer.may_rotate.set()
             kills = self.kill_for_a_while(job)
         finally:
             writer.ends.set()

@@ -158,7 +158,11 @@ void scratch_begin(struct scratch *s)
 weir_status scratch_try_decide(struct scratch *s, const struct wr_marker *markers, size_t count)
 {
     wr_epoch_seal(&s->epoch);
-    WR_TRY(wr_store_apply(s->store, &s->epoch, markers, count, &s->error));
+    struct wr_apply apply = {.epoch = &s->epoch,
+                             .progress = &s->epoch.progress,
+                             .markers = markers,
+                             .marker_count = count};
+    WR_TRY(wr_store_apply(s->store, &apply, &s->error));
     s->epoch.phase = WR_EPOCH_DECIDED;
     return WEIR_OK;
 }
@@ -203,8 +207,8 @@ void scratch_position(struct scratch *s, int64_t next)
     assert_non_null(position);
     *position = (struct wr_position){
         .source = "in", .part = "0", .next = next, .watermark_ms = next * 10, .identity = "7"};
-    s->epoch.positions = position;
-    s->epoch.position_count = 1;
+    s->epoch.progress.positions = position;
+    s->epoch.progress.position_count = 1;
 }
 
 /* ---- SQL past weir --------------------------------------------------------------------------- */

@@ -136,7 +136,7 @@ static void decide_records(struct fixture *f, const int64_t counts[SINKS], size_
         }
     }
     wr_epoch_seal(&f->epoch);
-    must(f, wr_delivery_decide(WR_EXACTLY_ONCE, f->store, &f->epoch, NULL, 0, &f->error));
+    must(f, wr_store_apply(f->store, &(struct wr_apply){.epoch = &f->epoch}, &f->error));
     f->epoch.phase = WR_EPOCH_DECIDED;
     free(value);
 }
@@ -157,7 +157,8 @@ static void decide_markers(struct fixture *f)
 {
     const struct wr_marker *markers;
     size_t count = wr_forwarder_markers(f->forwarder, &markers);
-    must(f, wr_delivery_decide(WR_EXACTLY_ONCE, f->store, NULL, markers, count, &f->error));
+    must(f, wr_store_apply(f->store, &(struct wr_apply){.markers = markers, .marker_count = count},
+                           &f->error));
     wr_forwarder_decided(f->forwarder);
 }
 
@@ -464,7 +465,7 @@ static void probe_close(struct wr_outlet *outlet)
 {
     ((struct probe *)outlet)->closes++;
 }
-static const struct wr_outlet_ops probe_ops = {"probe",     probe_send,  probe_settle,
+static const struct wr_outlet_ops probe_ops = {"probe",     probe_send,  NULL, probe_settle,
                                                probe_check, probe_close, NULL};
 
 /* Sending goes on from the marker, in the middle of a batch too; one beyond the log's end is a

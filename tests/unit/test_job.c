@@ -57,8 +57,10 @@ static weir_status open_job(struct opened *opened, void (*define)(weir_job *), .
         assert_int_equal(wr_settings_add(settings, va_arg(args, const char *), &opened->error), 0);
     }
     va_end(args);
-    struct wr_job_options options = {"job", false, &opened->inputs, &opened->outputs,
-                                     &opened->defines};
+    struct wr_job_options options = {.name = "job",
+                                     .inputs = &opened->inputs,
+                                     .outputs = &opened->outputs,
+                                     .defines = &opened->defines};
     return wr_job_open(&options, define, &opened->job, &opened->error);
 }
 

@@ -87,8 +87,9 @@ static void seal(struct fixture *fixture)
 
 static void decide(struct fixture *fixture)
 {
-    scratch_must(fixture->scratch, wr_store_apply(fixture->scratch->store, fixture->sealed, NULL, 0,
-                                                  &fixture->scratch->error));
+    struct wr_apply apply = {.epoch = fixture->sealed, .progress = &fixture->sealed->progress};
+    scratch_must(fixture->scratch,
+                 wr_store_apply(fixture->scratch->store, &apply, &fixture->scratch->error));
     fixture->sealed->phase = WR_EPOCH_DECIDED;
 }
 

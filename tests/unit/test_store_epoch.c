@@ -90,7 +90,8 @@ static weir_status move_marker(struct scratch *s, int64_t next)
                                .incarnation = 5,
                                .crc = UINT64_MAX,
                                .identity = "1:2"};
-    return wr_store_apply(s->store, NULL, &marker, 1, &s->error);
+    struct wr_apply apply = {.markers = &marker, .marker_count = 1};
+    return wr_store_apply(s->store, &apply, &s->error);
 }
 
 /* Positions, watermarks and markers come back after a restart as they were decided. */
@@ -110,12 +111,12 @@ static void the_catalog_comes_back(void **state)
     struct wr_watermark watermarks[] = {
         {.node = s->nodes[0].id, .source = "in", .part = "/a/b.txt", .watermark_ms = 77}};
     struct wr_node_watermark nodes[] = {{.node = s->nodes[1].id, .watermark_ms = 66}};
-    s->epoch.positions = positions;
-    s->epoch.position_count = COUNT(positions);
-    s->epoch.watermarks = watermarks;
-    s->epoch.watermark_count = COUNT(watermarks);
-    s->epoch.nodes = nodes;
-    s->epoch.node_count = COUNT(nodes);
+    s->epoch.progress.positions = positions;
+    s->epoch.progress.position_count = COUNT(positions);
+    s->epoch.progress.watermarks = watermarks;
+    s->epoch.progress.watermark_count = COUNT(watermarks);
+    s->epoch.progress.nodes = nodes;
+    s->epoch.progress.node_count = COUNT(nodes);
     scratch_put(s, s->nodes[0].id, absent, absent, weir_text("v"));
     scratch_decide(s);
     scratch_must(s, move_marker(s, 0));

@@ -211,7 +211,8 @@ static weir_status move_marker(struct scratch *s, int64_t next)
                                .incarnation = 5,
                                .crc = UINT64_MAX,
                                .identity = "1:2"};
-    return wr_store_apply(s->store, NULL, &marker, 1, &s->error);
+    struct wr_apply apply = {.markers = &marker, .marker_count = 1};
+    return wr_store_apply(s->store, &apply, &s->error);
 }
 
 /* A marker trims whole batches of its outbox below it, and nothing else. */

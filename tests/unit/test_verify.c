@@ -168,6 +168,7 @@ static const struct {
     {"DELETE FROM node WHERE id = 2", "table state has rows of node 2"},
     {"UPDATE timer SET node = 3 WHERE node = 1", "table timer has rows of node 3"},
     {"INSERT INTO watermark VALUES(4, 'in', '0', 1, 0)", "table watermark has rows of node 4"},
+    {"INSERT INTO retry VALUES(999)", "table retry has dead letter 999, which does not exist"},
     {"DROP TABLE marker", "no such table"},
     {"DROP TABLE log", "no such table"},
     {"DROP INDEX log_offset", "topic out partition"},

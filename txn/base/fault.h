@@ -42,8 +42,19 @@
     X(26, cut_before) /* a file sink is longer than its marker */                                  \
     X(27, cut_after)                                                                               \
     X(28, stop_before_end) /* a graceful stop decided everything, the store is still open */       \
+    X(29, deliver_after_send) /* at-least-once: written outside, not yet decided */                \
+    X(30, deliver_before_positions) /* where positions have a transaction of their own */          \
+    X(31, deliver_after_positions)                                                                 \
+    X(36, reject_before_undo) /* an origin failed for the last time; the replay rejects it */      \
+    X(37, reject_after_unit) /* it is a dead letter of the epoch that fills */                     \
+    X(38, retry_after_unit) /* a dead letter was taken again in the epoch that fills */            \
+    X(39, retry_last_unit) /* all of them were, nothing new was read */                            \
     X(43, log_after_look) /* another store's topic has changed, its ends were read */              \
-    X(44, log_after_poll) /* its records were read, none of them dispatched */
+    X(44, log_after_poll) /* its records were read, none of them dispatched */                     \
+    X(46, start_before_change) /* the transaction of a start has begun */                          \
+    X(47, start_after_change) /* renamed, dropped and rewound what the options ask for */          \
+    X(48, start_before_end) /* upgraded and defined too, COMMIT not yet called */                  \
+    X(49, start_after_end) /* COMMIT returned */
 
 enum wr_fault_point {
 #define WR_FAULT_ENUM(number, name) WR_FAULT_##name = (number),

@@ -21,6 +21,8 @@ struct wr_outlet_ops {
     /* Sends one record (in log order); may buffer up to 1 MiB. */
     weir_status (*send)(struct wr_outlet *outlet, const weir_record *record, int64_t offset,
                         struct wr_error *error);
+    /* What is buffered goes out, and can be read there. */
+    weir_status (*flush)(struct wr_outlet *outlet, struct wr_error *error);
     /* Everything sent is outside for good (fdatasync); sets the marker's length, crc and identity
      * (the outlet's memory). */
     weir_status (*settle)(struct wr_outlet *outlet, struct wr_marker *marker,
@@ -38,6 +40,7 @@ struct wr_outlet { /* the first member of each outlet's own struct */
     const struct wr_outlet_ops *ops;
     struct wr_env *env;
     const char *sink;
+    bool keeps; /* set before check: what is longer than the marker stays, but for half a line */
 };
 
 /* Writes all of it, waiting where it must; 0 or errno. EPIPE comes without a SIGPIPE. */

@@ -60,8 +60,10 @@ static struct file_outlet *file_of(struct wr_outlet *outlet)
     wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG, "sink %s: %s " format, (file)->base.sink,           \
             (file)->path, __VA_ARGS__)
 
-static const char put_back[] = "put the file back as weir left it, or name another file and use a "
-                               "new store";
+/* With the sink's name. */
+#define PUT_BACK                                                                                   \
+    "put the file back as weir left it, or start once with --drop-state %s and a new file, which " \
+    "forgets this one and what was not yet forwarded to it"
 
 /* ---- What stands in the file ----------------------------------------------------------------- */
 
@@ -107,7 +109,7 @@ static weir_status count_file(struct file_outlet *file, int64_t length, struct w
             return wr_fail_errno(error, "sink %s: cannot read %s", file->base.sink, file->path);
         }
         if (got == 0) {
-            return touched(file, error, "shrank while it was checked; %s", put_back);
+            return touched(file, error, "shrank while it was checked; " PUT_BACK, file->base.sink);
         }
         count_bytes(file, file->buffer.data, (size_t)got);
     }
@@ -137,8 +139,8 @@ static weir_status append(struct file_outlet *file, const unsigned char *data, s
     if (now.st_size != file->length) {
         return touched(file, error,
                        "has %" PRId64 " bytes and weir wrote %" PRId64
-                       ": someone else writes to it or cut it; %s",
-                       (int64_t)now.st_size, file->length, put_back);
+                       ": someone else writes to it or cut it; " PUT_BACK,
+                       (int64_t)now.st_size, file->length, file->base.sink);
     }
     file->dirty = true;
     while (size > 0) {
@@ -201,12 +203,18 @@ static weir_status file_send(struct wr_outlet *outlet, const weir_record *record
     return WEIR_OK;
 }
 
+static weir_status file_flush(struct wr_outlet *outlet, struct wr_error *error)
+{
+    return flush(file_of(outlet), error);
+}
+
 static weir_status sync_file(struct file_outlet *file, struct wr_error *error)
 {
     struct stat now;
     if (stat(file->path, &now) != 0 || now.st_ino != file->found.st_ino ||
         now.st_dev != file->found.st_dev) {
-        return touched(file, error, "was removed or replaced while weir wrote to it; %s", put_back);
+        return touched(file, error, "was removed or replaced while weir wrote to it; " PUT_BACK,
+                       file->base.sink);
     }
     if (file->sync != WR_SYNC_OFF && fdatasync(file->fd) != 0) {
         return wr_fail_errno(error,
@@ -254,14 +262,36 @@ static weir_status cut(struct file_outlet *file, int64_t length, struct wr_error
     return WEIR_OK;
 }
 
+/* Lines beyond the marker stay; half a line at the end, cut short by a crash, goes: its record
+ * comes again, and must not hang on to it. */
+static weir_status keep_lines(struct file_outlet *file, int64_t marked, struct wr_error *error)
+{
+    int64_t size = (int64_t)file->found.st_size, end = size, whole = marked;
+    while (whole == marked && end > marked) {
+        size_t step = end - marked < BUFFER_BYTES ? (size_t)(end - marked) : BUFFER_BYTES;
+        ssize_t got = pread(file->fd, file->buffer.data, step, (off_t)(end - (int64_t)step));
+        if (got != (ssize_t)step) {
+            return wr_fail_errno(error, "sink %s: cannot read %s", file->base.sink, file->path);
+        }
+        end -= (int64_t)step;
+        while (step > 0 && file->buffer.data[step - 1] != '\n') {
+            step--;
+        }
+        whole = step > 0 ? end + (int64_t)step : marked;
+    }
+    WR_TRY(count_file(file, whole, error));
+    return whole < size ? cut(file, whole, error) : WEIR_OK;
+}
+
 /* A file that this store has not written to yet. */
 static weir_status check_new(struct file_outlet *file, struct wr_error *error)
 {
     if (file->found.st_size > 0 && !file->appends) {
         return touched(file, error,
                        "has %" PRId64 " bytes that this store has not written; name another file, "
-                       "empty it, or write file:...?append=true to append to it",
-                       (int64_t)file->found.st_size);
+                       "empty it, write file:...?append=true to append to it, or, if it is the "
+                       "sink that has a new name, start once with --rename OLD=%s",
+                       (int64_t)file->found.st_size, file->base.sink);
     }
     return count_file(file, (int64_t)file->found.st_size, error);
 }
@@ -285,20 +315,23 @@ static weir_status check_known(struct file_outlet *file, const struct wr_marker 
         return touched(file, error,
                        "is not the file that %" PRId64
                        " bytes were forwarded to: it was replaced (inode %" PRIu64
-                       ", expected %" PRIu64 "); %s",
-                       marker->length, (uint64_t)file->found.st_ino, inode, put_back);
+                       ", expected %" PRIu64 "); " PUT_BACK,
+                       marker->length, (uint64_t)file->found.st_ino, inode, file->base.sink);
     }
     if (size < marker->length) {
         return touched(file, error,
-                       "has %" PRId64 " bytes, and %" PRId64 " were forwarded to it; %s", size,
-                       marker->length, put_back);
+                       "has %" PRId64 " bytes, and %" PRId64 " were forwarded to it; " PUT_BACK,
+                       size, marker->length, file->base.sink);
     }
     WR_TRY(count_file(file, marker->length, error));
     if (crc_of(file) != marker->crc) {
         return touched(file, error,
                        "has other bytes than were forwarded to it (CRC %016" PRIx64
-                       " up to byte %" PRId64 ", expected %016" PRIx64 "); %s",
-                       crc_of(file), marker->length, marker->crc, put_back);
+                       " up to byte %" PRId64 ", expected %016" PRIx64 "); " PUT_BACK,
+                       crc_of(file), marker->length, marker->crc, file->base.sink);
+    }
+    if (size > marker->length && file->base.keeps) {
+        return keep_lines(file, marker->length, error);
     }
     return size > marker->length ? cut(file, marker->length, error) : WEIR_OK;
 }
@@ -355,8 +388,8 @@ static weir_status check_stream(struct file_outlet *file, const struct wr_marker
     }
     if (marker->identity && marker->length > 0) {
         return touched(file, error,
-                       "is no regular file, and %" PRId64 " bytes were forwarded to one; %s",
-                       marker->length, put_back);
+                       "is no regular file, and %" PRId64 " bytes were forwarded to one; " PUT_BACK,
+                       marker->length, file->base.sink);
     }
     /* Non-blocking, or a FIFO without a reader would stop the start here. */
     file->fd = open(file->path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -384,8 +417,9 @@ static weir_status file_check(struct wr_outlet *outlet, const struct wr_marker *
         return wr_fail_errno(error, "sink %s: cannot look at %s", outlet->sink, file->path);
     }
     if (is_missing && is_known && marker->length > 0) {
-        return touched(file, error, "is missing, and %" PRId64 " bytes were forwarded to it; %s",
-                       marker->length, put_back);
+        return touched(file, error,
+                       "is missing, and %" PRId64 " bytes were forwarded to it; " PUT_BACK,
+                       marker->length, file->base.sink);
     }
     file->stream = false;
     if (!is_missing && !S_ISREG(file->found.st_mode)) {
@@ -434,6 +468,7 @@ static const char *file_guarantee(const struct wr_outlet *outlet)
 static const struct wr_outlet_ops file_ops = {
     .scheme = "file",
     .send = file_send,
+    .flush = file_flush,
     .settle = file_settle,
     .check = file_check,
     .close = file_close,

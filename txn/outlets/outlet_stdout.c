@@ -76,6 +76,11 @@ static weir_status stdout_send(struct wr_outlet *outlet, const weir_record *reco
     return WEIR_OK;
 }
 
+static weir_status stdout_flush(struct wr_outlet *outlet, struct wr_error *error)
+{
+    return flush(stdout_of(outlet), error);
+}
+
 static weir_status stdout_settle(struct wr_outlet *outlet, struct wr_marker *marker,
                                  struct wr_error *error)
 {
@@ -116,6 +121,7 @@ static const char *stdout_guarantee(const struct wr_outlet *outlet)
 static const struct wr_outlet_ops stdout_ops = {
     .scheme = "stdout",
     .send = stdout_send,
+    .flush = stdout_flush,
     .settle = stdout_settle,
     .check = stdout_check,
     .close = stdout_close,
