@@ -15,6 +15,7 @@ struct list {
     bool (*fill)(sqlite3_stmt *row, struct wr_arena *arena, void *item);
     const char *table;
     int texts, first_text; /* columns that must be text: a damaged row may have NULL there */
+    int counter; /* the column that is an offset, 0: none */
 };
 
 static bool fill_position(sqlite3_stmt *row, struct wr_arena *arena, void *item)
@@ -61,19 +62,19 @@ static bool fill_marker(sqlite3_stmt *row, struct wr_arena *arena, void *item)
 
 static const struct list position_list = {
     "SELECT source, part, next, watermark_ms, idle, identity FROM position ORDER BY source, part",
-    sizeof(struct wr_position), fill_position, "position", 2, 0};
+    sizeof(struct wr_position), fill_position, "position", 2, 0, 2};
 static const struct list watermark_list = {
     "SELECT node, source, part, watermark_ms, idle FROM watermark ORDER BY node, source, part",
-    sizeof(struct wr_watermark), fill_watermark, "watermark", 2, 1};
+    sizeof(struct wr_watermark), fill_watermark, "watermark", 2, 1, 0};
 static const struct list node_list = {
     "SELECT id, name, version, watermark_ms, EXISTS (SELECT 1 FROM state WHERE node = node.id)"
     " OR EXISTS (SELECT 1 FROM timer WHERE node = node.id) FROM node ORDER BY id",
-    sizeof(struct wr_stored_node), fill_node, "node", 1, 1};
+    sizeof(struct wr_stored_node), fill_node, "node", 1, 1, 0};
 static const struct list marker_list = {
     "SELECT sink, next, length, incarnation, crc, identity FROM marker ORDER BY sink",
-    sizeof(struct wr_marker), fill_marker, "marker", 1, 0};
+    sizeof(struct wr_marker), fill_marker, "marker", 1, 0, 1};
 
-static weir_status check_texts(struct wr_store *store, const struct list *list,
+static weir_status check_row(struct wr_store *store, const struct list *list,
                                sqlite3_stmt *statement, struct wr_error *error)
 {
     for (int i = list->first_text; i < list->first_text + list->texts; i++) {
@@ -81,6 +82,11 @@ static weir_status check_texts(struct wr_store *store, const struct list *list,
             return wr_sql_broken(&store->sql, error, "a row of table %s has no %s", list->table,
                                  sqlite3_column_name(statement, i));
         }
+    }
+    int64_t counter = list->counter ? sqlite3_column_int64(statement, list->counter) : 0;
+    if (counter < 0 || counter > WR_COUNTER_MAX) {
+        return wr_sql_broken(&store->sql, error, "a row of table %s has %s %lld", list->table,
+                             sqlite3_column_name(statement, list->counter), (long long)counter);
     }
     return WEIR_OK;
 }
@@ -96,7 +102,7 @@ static weir_status fill_list(struct wr_store *store, const struct list *list,
         if (!row) {
             break;
         }
-        WR_TRY(check_texts(store, list, statement, error));
+        WR_TRY(check_row(store, list, statement, error));
         if (count == room) {
             room = room ? room * 2 : 16;
             char *larger = wr_arena_zalloc(arena, room * list->item_bytes);

@@ -25,6 +25,7 @@ struct wr_gzip {
     bool open; /* z is */
     bool between; /* a member has ended, the next one has not begun */
     bool padding; /* zeros have come behind a member */
+    bool pending; /* there may be output that had no room, without more input */
     bool ended; /* there is nothing behind the window */
     const char *damage; /* why, when it is not the end */
     int64_t in_at; /* of the file: what is read next */
@@ -71,7 +72,7 @@ static weir_status start_over(struct wr_gzip *gzip, struct wr_error *error)
     }
     memset(&gzip->z, 0, sizeof gzip->z);
     gzip->open = inflateInit2(&gzip->z, GZIP_ONLY) == Z_OK;
-    gzip->between = gzip->padding = gzip->ended = false;
+    gzip->between = gzip->padding = gzip->pending = gzip->ended = false;
     gzip->damage = NULL;
     gzip->in_at = 0;
     gzip->start = 0;
@@ -126,6 +127,7 @@ static weir_status inflate_some(struct wr_gzip *gzip, size_t room, struct wr_err
     z->avail_out = (uInt)room;
     int code = inflate(z, Z_NO_FLUSH);
     gzip->size += room - z->avail_out;
+    gzip->pending = code == Z_OK && z->avail_out == 0;
     switch (code) {
     case Z_OK:
     case Z_BUF_ERROR: /* it wants more input */
@@ -167,7 +169,7 @@ static weir_status extend(struct wr_gzip *gzip, const struct wr_file_source *sou
         int64_t left = to - gzip->start - (int64_t)gzip->size;
         size_t room = left < STEP_BYTES ? (size_t)left : (size_t)STEP_BYTES;
         WR_TRY(reserve(gzip, gzip->size + room, error));
-        if (gzip->z.avail_in == 0) {
+        if (gzip->z.avail_in == 0 && !gzip->pending) {
             WR_TRY(take_input(gzip, source, file, error));
         }
         if (gzip->between && !gzip->ended) {

@@ -265,8 +265,9 @@ static const char *parse_number(const char *text, int base, uint64_t max, uint64
     }
     errno = 0;
     unsigned long long value = strtoull(text, &end, base);
-    *value_out = value;
-    return errno == 0 && value <= max ? end : NULL;
+    bool fits = errno == 0 && value <= max;
+    *value_out = fits ? value : 0;
+    return fits ? end : NULL;
 }
 
 /* I SEPARATOR C:L. */
@@ -309,16 +310,16 @@ bool wr_file_identity_parse(const char *text, struct wr_arena *arena,
     while (text && *text) {
         const char *part;
         if ((part = after(text, ";size:"))) {
-            text = parse_number(part, 10, INT64_MAX, &value);
+            text = parse_number(part, 10, WR_COUNTER_MAX, &value);
             identity.size = (int64_t)value;
         } else if ((part = after(text, ";base:"))) {
             bool negative = *part == '-';
-            text = parse_number(part + negative, 10, INT64_MAX, &value);
+            text = parse_number(part + negative, 10, WR_COUNTER_MAX, &value);
             identity.base = negative ? -(int64_t)value : (int64_t)value;
         } else if ((part = after(text, ";compression:gzip"))) {
             text = part;
             identity.gzip = true;
-        } else if ((part = after(text, ";past:"))) {
+        } else if ((part = after(text, ";past:")) && !identity.past) {
             text = parse_past(part, arena, &identity);
         } else {
             return false;

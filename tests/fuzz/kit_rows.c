@@ -102,6 +102,7 @@ static void bind_value(sqlite3_stmt *statement, char kind, char *value)
         sqlite3_bind_double(statement, 1, strtod(value, NULL));
         break;
     case 't':
+    case 'a':
         sqlite3_bind_text(statement, 1, value, (int)size, SQLITE_TRANSIENT);
         break;
     case 'b':
@@ -143,7 +144,9 @@ static void edit_line(sqlite3 *db, const char *line)
     if (word[0] == 'd') {
         snprintf(text, sizeof text, "DELETE FROM \"%s\"", table->name);
     } else {
-        snprintf(text, sizeof text, "UPDATE OR IGNORE \"%s\" SET \"%s\" = ?1", table->name, column);
+        snprintf(text, sizeof text, "UPDATE OR IGNORE \"%s\" SET \"%s\" = %s%s%s?1", table->name,
+                 column, word[0] == 'a' ? "\"" : "", word[0] == 'a' ? column : "",
+                 word[0] == 'a' ? "\" || " : "");
     }
     size_t used = strlen(text);
     const char *key = table->key[0] ? table->key : "rowid";
@@ -191,59 +194,76 @@ static unsigned draw(unsigned *state, unsigned limit)
     return (*state >> 8) % limit;
 }
 
+static const char *const numbers[] = {
+    "0",
+    "1",
+    "-1",
+    "2",
+    "7",
+    "40",
+    "255",
+    "4096",
+    "4097",
+    "2147483647",
+    "-2147483648",
+    "2147483648",
+    "4294967295",
+    "4294967296",
+    "4611686018427387903",
+    "4611686018427387904",
+    "9223372036854775000",
+    "9223372036854775807",
+    "-9223372036854775807",
+    "-9223372036854775808",
+};
+static const char *const others[] = {
+    "",
+    "x",
+    "in",
+    "tally",
+    "topic",
+    "out",
+    "0",
+    "1",
+    "\\xff",
+    "\\x00",
+    "a\\x00b",
+    "\"",
+    "\\x0a",
+    "\\x01\\x01a\\x00",
+    "1 0 \\x02k\\x03vv\\x00\\x00",
+    "9 9 \\x00\\x00\\x00\\x00",
+    "{}",
+    "{\"in\":{\"0\":1}}",
+    "{\"topic\":{\"0\":-1}}",
+    "[[[[",
+    "12345678",
+    "\\x80\\x00\\x00\\x00\\x00\\x00\\x00\\x05",
+    "inode:1;crc:00000000:0",
+    ";base:-9223372036854775807",
+    ";base:9223372036854775807",
+    ";size:9223372036854775807",
+    ";size:1",
+    ";base:5",
+    ";past:1:0:0",
+    ";past:1:0:0,2:0:0",
+    ";compression:gzip",
+    ";from:9223372036854775807:00000000",
+    ";to:9223372036854775807:00000000",
+    ";from:-1:0",
+    ";from:1:ffffffff",
+    ";to:2:0",
+    "store:0123456789abcdef0123456789abcdef;topic:1",
+    "dev:1;inode:1",
+};
+
 static void make_line(unsigned *state, char *line, size_t size)
 {
-    static const char *const numbers[] = {
-        "0",
-        "1",
-        "-1",
-        "2",
-        "7",
-        "40",
-        "255",
-        "4096",
-        "4097",
-        "2147483647",
-        "-2147483648",
-        "2147483648",
-        "4294967295",
-        "4294967296",
-        "4611686018427387903",
-        "4611686018427387904",
-        "9223372036854775000",
-        "9223372036854775807",
-        "-9223372036854775807",
-        "-9223372036854775808",
-    };
-    static const char *const others[] = {
-        "",
-        "x",
-        "in",
-        "tally",
-        "topic",
-        "out",
-        "0",
-        "1",
-        "\\xff",
-        "\\x00",
-        "a\\x00b",
-        "\"",
-        "\\x0a",
-        "\\x01\\x01a\\x00",
-        "1 0 \\x02k\\x03vv\\x00\\x00",
-        "9 9 \\x00\\x00\\x00\\x00",
-        "{}",
-        "{\"in\":{\"0\":1}}",
-        "{\"topic\":{\"0\":-1}}",
-        "[[[[",
-        "12345678",
-        "\\x80\\x00\\x00\\x00\\x00\\x00\\x00\\x05",
-    };
     unsigned table_count;
     const struct fuzz_table *tables = fuzz_tables(&table_count);
     const struct fuzz_table *table = &tables[draw(state, table_count)];
     const char *column = table->columns[draw(state, table->column_count)];
-    char kind = "iiiiiiiirtttbbnndB"[draw(state, 18)];
+    char kind = "iiiiiiiirttabbnndBa"[draw(state, 19)];
     bool number = kind == 'i' || (kind == 't' && draw(state, 4) == 0);
     const char *value = number ? numbers[draw(state, sizeof numbers / sizeof *numbers)]
                                : others[draw(state, sizeof others / sizeof *others)];

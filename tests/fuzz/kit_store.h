@@ -31,10 +31,10 @@ void fuzz_store_write(const void *data, size_t size);
  *
  *     TABLE COLUMN ROW KIND VALUE
  *
- * ROW counts from 0. KIND: i integer, r real, t text, b bytes, n NULL, d the row is deleted, B a
- * batch with a right header over VALUE (`COUNT FIRST-OFFSET BYTES`). VALUE is the rest of the line;
- * \xHH is a byte. A table or column that is unknown, and a row beyond the last, stand for one that
- * is there, so that any text does something. */
+ * ROW counts from 0. KIND: i integer, r real, t text, a text behind what is there, b bytes, n
+ * NULL, d the row is deleted, B a batch with a right header over VALUE (COUNT FIRST-OFFSET BYTES).
+ * VALUE is the rest of the line; \xHH is a byte. A table or column that is unknown, and a row
+ * beyond the last, stand for one that is there, so that any text does something. */
 void fuzz_store_edit(const char *text);
 
 /* A mutation of such text that libFuzzer would take long to find: a line with names and values that

@@ -260,6 +260,19 @@ def seeds():
         b"\0\0\0\n\n\n", b"\0\0\1a", b"\0\0\1ab", b"\1\0\0" + gzip.compress(text, mtime=0),
         b"\1\0\0" + gzip.compress(text, mtime=0) * 2, b"\1\0\0" + gzip.compress(text, mtime=0)[:-9],
         b"\1\0\0" + gzip.compress(b"", mtime=0), b"\1\0\0\x1f\x8b\x08\x1c", b"\1\0\0plain"]
+    whole = gzip.compress(text * 9, mtime=0)
+    yield "gzip", [
+        b"\1\7" + text, b"\3\xff" + text, b"\1\0", b"\0\x30" + whole, b"\0\x30" + whole[:-9],
+        b"\0\0" + whole[:30], b"\0\1" + whole + whole, b"\0\2" + whole + bytes(9),
+        b"\0\3" + whole + b"more", b"\0\4" + whole[:20] + b"\xff" + whole[21:],
+        b"\0\5\x1f\x8b\x08\x1c", b"\0\6plain", b"\0\x7f" + gzip.compress(bytes(1 << 19), mtime=0)]
+    yield "identity", [text.encode() for text in (
+        "inode:12;crc:00c0ffee:1024", "inode:1;crc:0:0;size:7;base:-3;compression:gzip",
+        "inode:1;crc:0:0;past:1:0:0,2:ff:10", "inode:18446744073709551615;crc:ffffffff:1024",
+        "inode:1;crc:0:0;base:-9223372036854775807", "inode:1;crc:0:0;size:9223372036854775807",
+        "inode:1;crc:0:0;past:1:0:0,2:0:0,3:0:0;past:4:0:0;past:5:0:0", "inode:1;crc:0:1025",
+        "inode:;crc:", "none", "inode:1;crc:0:0;past:", "inode:1;crc:0:0;past:1:0:0,",
+        "inode:-1;crc:0:0")]
     yield "access_log", [line.encode() for line in LINES]
 
 

@@ -104,7 +104,7 @@ static void the_catalog_comes_back(void **state)
         {.source = "in", .part = "/a/b.txt", .next = 100, .watermark_ms = INT64_MIN},
         {.source = "in",
          .part = "\xff\"'",
-         .next = INT64_MAX,
+         .next = WR_COUNTER_MAX,
          .watermark_ms = -5,
          .idle = true,
          .identity = "12:34"}};
@@ -127,7 +127,7 @@ static void the_catalog_comes_back(void **state)
     assert_string_equal(catalog.positions[0].part, "/a/b.txt");
     assert_true(catalog.positions[0].next == 100 && catalog.positions[0].watermark_ms == INT64_MIN);
     assert_true(!catalog.positions[0].idle && !catalog.positions[0].identity);
-    assert_true(catalog.positions[1].next == INT64_MAX && catalog.positions[1].idle);
+    assert_true(catalog.positions[1].next == WR_COUNTER_MAX && catalog.positions[1].idle);
     assert_string_equal(catalog.positions[1].identity, "12:34");
     assert_int_equal(catalog.watermark_count, 1);
     assert_int_equal(catalog.watermarks[0].watermark_ms, 77);
