@@ -13,7 +13,7 @@
 #include "tests/lib/poison.h"
 #include "txn/store_rejects.h"
 
-/* Dead letters 1 to 6: offsets 0 to 5; the even ids are those of the table, the others the node's. */
+/* Dead letters 1 to 6: offsets 0 to 5; the even ids are the table's, the others the node's. */
 static weir_test *six_letters(void)
 {
     poison_begin();
