@@ -196,6 +196,9 @@ weir_status wr_forwarder_check(struct wr_forwarder *forwarder, struct wr_error *
     for (size_t i = 0; i < forwarder->count; i++) {
         struct forward *forward = &forwarder->forwards[i];
         WR_TRY(forward->outlet->ops->check(forward->outlet, &forward->marker, error));
+        if (forward->outlet->keeps && forward->marker.identity) {
+            continue; /* what it keeps counts once the positions behind it are stored */
+        }
         WR_TRY(settle(forwarder, i, forward->marker.next, &moved, error));
     }
     forwarder->checked = true;
