@@ -94,6 +94,9 @@ static void look_for_stuck(struct wr_show *show, int64_t now_us)
         .calling = atomic_load_explicit(&metrics->calling, memory_order_relaxed),
         .units = load(&metrics->units)};
     sample.sending = wr_forwarder_sending(instance->forwarder, &sample.sent);
+    if (sample.sending && wr_delivery_is_direct(instance->options->delivery)) {
+        sample.deciding_us = 0; /* the sink is what it waits for */
+    }
     wr_stuck_look(&show->stuck, instance->env, &sample);
 }
 

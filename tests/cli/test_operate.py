@@ -117,11 +117,11 @@ class Operate(CliTest):
         goes_on = self.run_in("goes-on", "-s", "s.weir", OPERATE, "-D", "hang=777", "-i", KEYED)
         twice = self.run_in("twice", "-s", "s.weir", OPERATE, "-D", "hang=0", "-i", KEYED)
         retries = self.run_in("retries", "-s", "s.weir", OPERATE, "-D", "retry=2000", "-i", KEYED)
-        (self.folder / "fifo").mkdir()
-        os.mkfifo(self.folder / "fifo" / "out")
-        fifo = os.open(self.folder / "fifo" / "out", os.O_RDONLY | os.O_NONBLOCK)
-        self.addCleanup(os.close, fifo)
+        fifo = self.unread("fifo")
         forwards = self.run_in("fifo", "-s", "s.weir", COPY, "-i", KEYED, "-o", "out=file:out")
+        self.unread("direct")
+        direct = self.run_in("direct", "-s", "s.weir", COPY, "-i", KEYED, "-o", "out=file:out",
+                             "--delivery", "at-least-once")
         pipe = self.run_in("pipe", "-s", "s.weir", COPY, "-i", KEYED, "-o", "out=stdout:",
                            stdout=subprocess.PIPE)
         locked = self.locked()
@@ -130,6 +130,7 @@ class Operate(CliTest):
         self.is_stuck(goes_on, "waits for an operator: the function of node `passes` has not")
         self.is_stuck(retries, "the service is away; tried again in")
         self.is_stuck(forwards, "waits for sink out (file:out): it has taken nothing for 10 s")
+        self.is_stuck(direct, "waits for sink out (file:out): it has taken nothing for 10 s")
         self.is_stuck(pipe, "waits for sink out (stdout:): it has taken nothing for 10 s")
         self.assertEqual(locked.end()[0], AGAIN, locked.said())
         self.assertRegex(locked.said().splitlines()[-1],
@@ -144,12 +145,14 @@ class Operate(CliTest):
 
         twice.process.send_signal(signal.SIGTERM)
         hangs.process.send_signal(signal.SIGTERM)
+        direct.process.send_signal(signal.SIGTERM)
         pipe.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         code, seconds = twice.end(signal.SIGTERM)
         self.assertEqual(code, 128 + signal.SIGTERM)
         self.assertLess(seconds, 5)
-        for run, text in ((hangs, "stopped while an operator or the store did not answer"),
+        for run, text in ((hangs, "stopped while an operator, the store or a sink did not answer"),
+                          (direct, "stopped while"),
                           (pipe, "not all that is decided was forwarded")):
             code, seconds = run.end()
             self.assertEqual(code, 0)
@@ -171,6 +174,14 @@ class Operate(CliTest):
 
         self.assertEqual(waiting.end(signal.SIGTERM)[0], 0)
         self.assertEqual(len(waiting.lines), 2, waiting.said())
+
+    def unread(self, name):
+        """A FIFO that somebody has opened, and does not read; its descriptor."""
+        (self.folder / name).mkdir()
+        os.mkfifo(self.folder / name / "out")
+        fifo = os.open(self.folder / name / "out", os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, fifo)
+        return fifo
 
     def locked(self):
         """A run whose store a foreign program has locked for writing."""
