@@ -364,8 +364,8 @@ static void on_timer(uv_timer_t *handle)
     if (late) {
         wr_log(loop->instance->env, WR_LOG_WARN, "%s",
                filled ? "not all that is decided was forwarded; the next run sends the rest"
-                      : "stopped while an operator, the store or a sink did not answer; the next run "
-                        "reads again what was not decided");
+                      : "stopped while an operator, the store or a sink did not answer; the next "
+                        "run reads again what was not decided");
         fflush(NULL);
         _exit(0);
     }
