@@ -26,7 +26,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 from crash_runs import KILLED, LONG, SANITIZED, Failure, Job
 
 SEED = int(os.environ.get("WEIR_SEED", random.SystemRandom().randrange(1 << 32)))
-SECONDS = 60 if LONG else 4
+SECONDS = 60 if LONG else 3
 UP = 0.9 if SANITIZED else 0.5  # seconds of one run, at most
 DOWN = 0.4
 
