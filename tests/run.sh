@@ -48,6 +48,7 @@ needs=(
     "zlib1g-dev:pkg-config --exists zlib"
     "libjansson-dev:pkg-config --exists jansson"
     "procps:command -v ps"
+    "jq:command -v jq"
 )
 
 install_missing()
