@@ -1,10 +1,12 @@
 /* change.c: see change.h. Every step runs in the one transaction of a start, so it may change first
  * and leave it to a later check to refuse: then nothing was done.
  *
- * An option that was followed by an earlier start is not an error: a service manager starts the same
+ * An option that was followed by an earlier start is not an error: a service manager gives the same
  * command again after a crash. A rename is seen to be done when the store has the new name and not
  * the old one; names that were swapped, when the job's graph is that of the last run. Dropping and
- * rewinding is done again each time, but for a name that is gone.
+ * rewinding are done again each time, but for a name that is gone.
+ *
+ * Long because the three options share what is looked up, said and noted.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/change.h"

@@ -1,8 +1,9 @@
 /* change.h: a start with a changed job: --rename, --drop-state, --rewind (change.c), and the
  * refusals that name them (change_check.c).
  *
- * Names of --rename OLD and --drop-state are the store's, as the last run left it; names of --rename
- * NEW and --rewind are the job's. What is dropped goes first, then names change, then positions.
+ * The names of --rename OLD and --drop-state are the store's, as the last run left it; those of
+ * --rename NEW and --rewind are the job's. What is dropped goes first, then names change, then
+ * positions.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef WR_CHANGE_H

@@ -1,9 +1,10 @@
 /* store_change.h: a job that changed, brought together with its store: names renamed, what is kept
- * under a name forgotten, positions moved; and the one transaction in which a start does all that it
- * does to a store.
+ * under a name forgotten, positions moved; and the one transaction in which a start does all that
+ * it does to a store.
  *
- * What is kept under a name: state, timers and queued dead letters of a node; positions of a source;
- * outbox and marker of an outside sink. Table `node` has a row for every name that a job ever had.
+ * What is kept under a name: state, timers and queued dead letters of a node; positions of a
+ * source; outbox and marker of an outside sink. Table `node` has a row for every name that a job
+ * ever had.
  *
  * Thread: the one that opens the store, before there are others.
  *

@@ -241,18 +241,13 @@ static weir_status gen_seek(struct wr_source *source, struct wr_source_partition
                        "; `weir verify` shows what else is",
                        source->name, partition->part, next);
     }
-    if (next > partition->end && source->rewound) {
-        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
-                       "source %s: --rewind: partition %s has only %" PRId64 " records, so it "
-                       "cannot be read from %" PRId64 "; give a smaller offset, or earliest",
-                       source->name, partition->part, partition->end, next);
-    }
     if (next > partition->end) {
         return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
-                       "source %s: partition %s was read up to record %" PRId64
-                       " and now has only %" PRId64 "; give records= its old value or a higher "
-                       "one, or start once with --rewind %s=earliest",
-                       source->name, partition->part, next, partition->end, source->name);
+                       "source %s: %spartition %s has only %" PRId64 " records and would go on at "
+                       "%" PRId64 "; give records= its old value or a higher one, or start once "
+                       "with --rewind %s=earliest",
+                       source->name, source->rewound ? "--rewind: " : "", partition->part,
+                       partition->end, next, source->name);
     }
     partition->next = next;
     gen->first[partition->index] = next;

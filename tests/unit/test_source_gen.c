@@ -299,7 +299,7 @@ static void positions_are_checked(void **state)
         {0, identity, WR_EXIT_OK, ""},
         {100, identity, WR_EXIT_OK, ""},
         {7, NULL, WR_EXIT_OK, ""},
-        {101, identity, WR_EXIT_CONFIG, "read up to record 101 and now has only 100"},
+        {101, identity, WR_EXIT_CONFIG, "has only 100 records and would go on at 101"},
         {-1, identity, WR_EXIT_DATA, "damaged"},
         {5, "gen:keyed;keys=999;size=100;seed=0;partitions=1", WR_EXIT_CONFIG, "keys=999"},
         {5, "garbage", WR_EXIT_CONFIG, "was garbage and is now gen:keyed"},
