@@ -459,8 +459,8 @@ static weir_status rewind_one(struct work *work, const struct wr_setting *at)
                        "option out",
                        option);
     }
-    const char **names;
-    size_t count;
+    const char **names = NULL;
+    size_t count = 0;
     WR_TRY(reached_nodes(work, source, &names, &count));
     WR_TRY(wr_store_rewind(work->instance->store, at->name, offset, names, count, work->error));
     work->instance->sources[source->index]->rewound = !earliest;
