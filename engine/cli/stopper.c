@@ -19,8 +19,9 @@ static void *wait_for_signals(void *data)
     atomic_store(&stopper->stop, true);
     const struct timespec grace = {GRACE_SECONDS, 0};
     (void)sigtimedwait(&stopper->signals, NULL, &grace);
-    if (!atomic_load(&stopper->done)) {
-        _exit(128 + number);
+    if (!atomic_load(&stopper->done)) { /* as the signal ends who does not wait for it */
+        pthread_sigmask(SIG_UNBLOCK, &stopper->signals, NULL);
+        kill(getpid(), number);
     }
     return NULL;
 }

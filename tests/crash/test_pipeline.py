@@ -177,9 +177,8 @@ class Kills(unittest.TestCase):
 
     # The reader lives through it all, and sees what is decided once.
     def test_fault_points_of_the_writer(self):
-        topic = "&retain_bytes=40k"
-        expected = self.expected(READERS[0])
-        pipeline = Pipeline(*READERS[0][:3], topic=topic)
+        expected = self.expected(READERS[0])  # slower, and so much that no stall is overtaken
+        pipeline = Pipeline(*READERS[0][:3], pace="&rate=2500", topic="&retain_bytes=200k")
         for point in WRITER_POINTS:
             writer = pipeline.writer.start(point)
             if point == WRITER_POINTS[0]:
