@@ -111,6 +111,14 @@ static weir_status check_all_own(struct wr_instance *instance, const struct wr_n
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
         WR_TRY(check_not_own(instance, node, store, suffixes[i], error));
     }
+    for (size_t i = 0; i < instance->job->node_count; i++) {
+        const struct wr_node *source = instance->job->nodes[i];
+        bool reads = source->kind == WR_NODE_SOURCE && source->endpoint.scheme == WR_SCHEME_LOG;
+        const char *other = reads ? wr_endpoint_parameter(&source->endpoint, "store") : NULL;
+        for (size_t j = 0; other && j < sizeof suffixes / sizeof *suffixes; j++) {
+            WR_TRY(check_not_own(instance, node, other, suffixes[j], error));
+        }
+    }
     for (size_t i = 0; i < instance->part_count; i++) {
         const struct wr_part *part = &instance->parts[i];
         if (part->node->endpoint.scheme == WR_SCHEME_FILE && part->at->part[0] == '/') {
