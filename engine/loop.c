@@ -143,8 +143,11 @@ static void input_wait(struct wr_loop *loop)
 static weir_status keep_read(struct wr_loop *loop, weir_status status)
 {
     struct wr_error ignored = {.status = WEIR_OK};
-    weir_status decided;
-    if (wr_instance_has_work(loop->instance) && seal(loop, &ignored) == WEIR_OK) {
+    weir_status decided = WEIR_OK;
+    if (wr_instance_has_work(loop->instance)) {
+        decided = seal(loop, &ignored);
+    }
+    if (decided == WEIR_OK) { /* also one that was sealed before */
         (void)wait_decided(loop, &ignored, &decided);
     }
     return status;
