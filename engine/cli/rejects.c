@@ -181,8 +181,11 @@ static weir_status print_page(struct rejects *rejects, struct wr_rows *rows, str
         } else {
             print_text(file, rows);
         }
-        filter->first = wr_rows_int(rows, COLUMN_ID) + 1;
         filter->number -= filter->number > 0;
+        if (__builtin_add_overflow(wr_rows_int(rows, COLUMN_ID), 1, &filter->first)) {
+            *more_out = false; /* that was the last one there can be */
+            return WEIR_OK;
+        }
     }
     return WEIR_OK;
 }

@@ -16,7 +16,7 @@ enum { ARGUMENTS_MAX = 16, RUN = 0 };
 
 static const struct wr_command *const commands[] = {
     &wr_command_run,     &wr_command_inspect, &wr_command_verify,  &wr_command_topics,
-    &wr_command_produce, &wr_command_consume, &wr_command_rejects,
+    &wr_command_produce, &wr_command_consume, &wr_command_rejects, &wr_command_backup,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

@@ -1,7 +1,7 @@
 /* fuzz_rows.c: a store whose rows say what weir never wrote: of other types, out of range, absent,
  * of damaged bytes. Whatever looks at it, or goes on from it, ends in success or in a clean error.
  *
- * Input: lines of text as fuzz_store_edit reads them.
+ * Input: lines of text as fuzz_store_edit and fuzz_job_resume read them.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/fuzz/kit_store.h"
@@ -28,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *text = fuzz_string(data, size);
     fuzz_store_edit(text);
     fuzz_store_look();
-    fuzz_job_resume();
+    fuzz_store_act();
+    fuzz_job_resume(text);
     free(text);
     return 0;
 }

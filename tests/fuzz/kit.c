@@ -166,10 +166,14 @@ weir_bytes fuzz_printed(void)
     return (weir_bytes){printed, (size_t)size};
 }
 
-static void log_nothing(struct wr_env *env, enum wr_level level, const char *text)
+/* Nothing is shown but to people who look at one input. */
+static void log_line(struct wr_env *env, enum wr_level level, const char *text)
 {
     (void)env, (void)level;
     fuzz_check(strlen(text) > 0);
+    if (getenv("WEIR_FUZZ_SHOW")) {
+        fprintf(stderr, "    %s\n", text);
+    }
 }
 
 static int64_t same_time(struct wr_env *env)
@@ -189,7 +193,7 @@ void fuzz_cli(struct wr_cli *cli)
 {
     *cli = (struct wr_cli){.error = {.status = WEIR_OK}};
     wr_env_init(&cli->env);
-    cli->env.log = log_nothing;
+    cli->env.log = log_line;
     cli->env.wall_ms = same_time;
     cli->env.random = same_chance;
 }

@@ -49,7 +49,8 @@ char *fuzz_string(const void *data, size_t size);
 /* A folder that goes away with the process is made and becomes the working directory; standard
  * input is empty, standard output is captured. Once, from LLVMFuzzerInitialize. */
 void fuzz_sandbox(void);
-/* A `weir` process without log lines, and with a wall clock and a randomness that repeat. */
+/* A `weir` process with a wall clock and a randomness that repeat. Its log lines are shown only
+ * when WEIR_FUZZ_SHOW is set. */
 void fuzz_cli(struct wr_cli *cli);
 /* Runs a subcommand; its exit code, checked. What it printed stays until the next call. */
 int fuzz_run(const struct wr_command *command, int argc, char **argv);

@@ -2,6 +2,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "tests/fuzz/kit_store.h"
 
@@ -86,16 +88,51 @@ int fuzz_job_run(int argc, char **argv)
     return code;
 }
 
-int fuzz_job_resume(void)
+/* Options that neither name a file nor make a run endless. */
+static bool is_option(const char *line)
 {
-    char *arguments[] = {"-s",
-                         FUZZ_STORE,
-                         "--until-end",
-                         "--epoch-records",
-                         "9",
-                         "--sync",
-                         "off",
-                         "-i",
-                         "in=gen:keyed?records=80&keys=4&size=24&partitions=2"};
-    return fuzz_job_run(sizeof arguments / sizeof *arguments, arguments);
+    static const char *const taken[] = {
+        "--delivery=", "--on-error=",     "--rejects=log:",   "--rejects-max=",
+        "--rename=",   "--drop-state=",   "--rewind=",        "--epoch-records=",
+        "--drain",     "--positions-ms=", "--rejects=table:", "--forward-ms=",
+        "--cache=",    "--wal-max=",
+    };
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        if (strncmp(line, taken[i], strlen(taken[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int fuzz_job_resume(const char *text)
+{
+    enum { OPTIONS_MAX = 8 };
+    char *arguments[16 + OPTIONS_MAX] = {"-s",
+                                         FUZZ_STORE,
+                                         "--until-end",
+                                         "--epoch-records",
+                                         "9",
+                                         "--sync",
+                                         "off",
+                                         "-i",
+                                         "in=gen:keyed?records=80&keys=4&size=24&partitions=2"};
+    char *own[OPTIONS_MAX];
+    int count = 9, owned = 0;
+    while (*text && owned < OPTIONS_MAX) {
+        size_t size = strcspn(text, "\n");
+        char *line = fuzz_string(text, size);
+        if (is_option(line)) {
+            own[owned++] = line;
+            arguments[count++] = line;
+        } else {
+            free(line);
+        }
+        text += size + (text[size] == '\n');
+    }
+    int code = fuzz_job_run(count, arguments);
+    while (owned > 0) {
+        free(own[--owned]);
+    }
+    return code;
 }

@@ -172,7 +172,7 @@ void fuzz_store_edit(const char *text)
     while (*text) {
         size_t size = strcspn(text, "\n");
         char *line = fuzz_string(text, size);
-        if (*line) {
+        if (*line && strncmp(line, "--", 2) != 0) {
             edit_line(db, line);
         }
         free(line);
@@ -257,8 +257,33 @@ static const char *const others[] = {
     "dev:1;inode:1",
 };
 
+static const char *const options[] = {
+    "--delivery=at-most-once",
+    "--delivery=at-least-once",
+    "--delivery=exactly-once",
+    "--on-error=reject",
+    "--on-error=stop",
+    "--rejects=log:dead",
+    "--rejects=table:dead",
+    "--rejects-max=1",
+    "--rewind=in=earliest",
+    "--rewind=lines=earliest",
+    "--rewind=far=2",
+    "--rewind=in=0",
+    "--rename=tally=refuse",
+    "--rename=old=tally",
+    "--drop-state=tally",
+    "--drop-state=gone",
+    "--drain",
+    "--epoch-records=1",
+};
+
 static void make_line(unsigned *state, char *line, size_t size)
 {
+    if (draw(state, 6) == 0) {
+        snprintf(line, size, "%s", options[draw(state, sizeof options / sizeof *options)]);
+        return;
+    }
     unsigned table_count;
     const struct fuzz_table *tables = fuzz_tables(&table_count);
     const struct fuzz_table *table = &tables[draw(state, table_count)];

@@ -221,6 +221,22 @@ void fuzz_store_look(void)
     check_open();
 }
 
+void fuzz_store_act(void)
+{
+    bool sound = fuzz_store_is_sound();
+    if (look(&wr_command_backup, FUZZ_STORE, "copy.weir") == 0 && sound) {
+        fuzz_check(look(&wr_command_verify, "copy.weir") == 0);
+    }
+    unlink("copy.weir");
+    unlink("copy.weir-wal");
+    unlink("copy.weir-shm");
+    look(&wr_command_rejects, FUZZ_STORE, "--retry", "--id", "2-4");
+    look(&wr_command_rejects, FUZZ_STORE, "--delete", "--id", "1");
+    look(&wr_command_topics, FUZZ_STORE, "--create", "made", "--partitions", "2");
+    look(&wr_command_topics, FUZZ_STORE, "--delete", "made");
+    fuzz_printed();
+}
+
 bool fuzz_store_is_sound(void)
 {
     bool sound = look(&wr_command_verify, FUZZ_STORE) == 0;

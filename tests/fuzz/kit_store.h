@@ -15,8 +15,9 @@
  * clocks, dead letters with headers; a table, topics, an outbox to a file and one that is printed.
  */
 int fuzz_job_run(int argc, char **argv);
-/* The same on the store, which has read half of what there is then. */
-int fuzz_job_resume(void);
+/* The same on the store, which has read half of what there is then. Lines of the text that are some
+ * options of a run (--delivery=, --on-error=, --rewind= and the like) are its options. */
+int fuzz_job_resume(const char *text);
 void fuzz_job_define(weir_job *job);
 
 /* Call once, in the sandbox. `loose`: without what SQLite itself would refuse in a row (STRICT, NOT
@@ -34,7 +35,8 @@ void fuzz_store_write(const void *data, size_t size);
  * ROW counts from 0. KIND: i integer, r real, t text, a text behind what is there, b bytes, n
  * NULL, d the row is deleted, B a batch with a right header over VALUE (COUNT FIRST-OFFSET BYTES).
  * VALUE is the rest of the line; \xHH is a byte. A table or column that is unknown, and a row
- * beyond the last, stand for one that is there, so that any text does something. */
+ * beyond the last, stand for one that is there, so that any text does something. Lines that begin
+ * with -- are fuzz_job_resume's. */
 void fuzz_store_edit(const char *text);
 
 /* A mutation of such text that libFuzzer would take long to find: a line with names and values that
@@ -44,6 +46,8 @@ size_t fuzz_store_mutate(uint8_t *data, size_t size, size_t max, unsigned seed);
 /* Every command that only looks, and opening to write: each ends in success or in a clean error,
  * and prints JSON where JSON is asked for. */
 void fuzz_store_look(void);
+/* Commands that change it, or copy it: a copy of a sound store is sound. */
+void fuzz_store_act(void);
 /* Whether `weir verify` finds it sound. */
 bool fuzz_store_is_sound(void);
 

@@ -120,7 +120,7 @@ CONFIGS = [
     "store=" + "s" * 300,
 ]
 
-COMMANDS = ["run", "inspect", "verify", "topics", "produce", "consume", "rejects"]
+COMMANDS = ["run", "inspect", "verify", "topics", "produce", "consume", "rejects", "backup"]
 OPTIONS = {
     "run": ["-i\nin=gen:keyed?records=3\n--until-end", "--epoch-ms=20\n-qv", "--until",
         "-o\ncounts=table:x",
@@ -128,14 +128,18 @@ OPTIONS = {
             "-h"],
     "inspect": ["fuzz.weir\n--json", "fuzz.weir", "missing.weir", "--jsn"],
     "verify": ["fuzz.weir", "", "fuzz.weir\nanother"],
-    "topics": ["fuzz.weir", "--help"],
+    "topics": ["fuzz.weir", "--help", "fuzz.weir\n--create\nx\n--partitions=3\n--retain-bytes\n1M",
+               "fuzz.weir\n--delete=topic\n--force", "fuzz.weir\n--delete\nout"],
+    "backup": ["fuzz.weir\ncopy.weir", "fuzz.weir\nfuzz.weir", "missing.weir\nx", "fuzz.weir"],
     "produce": ["fuzz.weir\ntopic\n-K\n\\t\n-Z", "new.weir\nt\n--partitions=3",
         "fuzz.weir\ntopic\n-H\na=b\n-T\n-5",
                 "fuzz.weir\nnew topic", "fuzz.weir\ntopic\n-p9", "fuzz.weir\ntopic\n-K\\x2g"],
     "consume": ["fuzz.weir\ntopic\n-o\n3\n-n5\n--format\njson", "fuzz.weir\ntopci",
         "fuzz.weir\ntopic\n-oend",
                 "fuzz.weir\ntopic\n-p2\n--format=text", "-n\n-1", "fuzz.weir\nall\n-o99999"],
-    "rejects": ["fuzz.weir\n--format\njson\n-n2", "fuzz.weir", "fuzz.weir\n--format=jsn", "-n"],
+    "rejects": ["fuzz.weir\n--retry\n--node\nrefuse", "fuzz.weir\n--delete\n--id\n2-3\n--count",
+                "fuzz.weir\n--keep\n--reason=ninety", "fuzz.weir\n--id\n9-1",
+                "fuzz.weir\n--format\njson\n-n2", "fuzz.weir", "fuzz.weir\n--format=jsn", "-n"],
 }
 
 ROWS = [
@@ -176,6 +180,11 @@ ROWS = [
     "marker sink 0 t nobody\nmarker length 0 i 9223372036854775807\nmarker identity 0 t 1:2",
     "marker next 0 i -1\nmarker crc 0 i -1",
     "sink uri 0 n\nsink kind 1 t strange\nsink topic 2 i 77\nsink table_name 3 t \"",
+    "--delivery=at-least-once\n--rewind=in=earliest", "--delivery=at-most-once\nmarker next 0 i 1",
+    "--on-error=reject\n--rejects=log:dead\n--rejects-max=1",
+    "--rename=tally=other\n--drop-state=refuse",
+    "--drop-state=tally\n--drain", "--rewind=lines=3\n--rewind=far=earliest", "retry reject 0 i 99",
+    "position identity 3 a ;base:5\nposition identity 0 a ;to:9:0", "timer time_ms 0 i 5\n--drain",
     "counts key 0 i 7\ncounts value 0 b \\x00",
     "topic retain_ms 0 i -9223372036854775808\ntopic retain_bytes 1 i 1",
 ]
@@ -273,6 +282,12 @@ def seeds():
         "inode:1;crc:0:0;past:1:0:0,2:0:0,3:0:0;past:4:0:0;past:5:0:0", "inode:1;crc:0:1025",
         "inode:;crc:", "none", "inode:1;crc:0:0;past:", "inode:1;crc:0:0;past:1:0:0,",
         "inode:-1;crc:0:0")]
+    store = "9e3779b97f4a7c15" * 2
+    group = '{"format": 1, "group": "g", "store": "' + store + '", "pid": 1, "topics": {"topic": '
+    yield "group", [text.encode() for text in (
+        group + '{"id": 1, "next": {"0": 0, "2": 5}}}}', group + '{"id": 1, "next": {"0": 99}}}}',
+        group + '{"id": 2, "next": {}}}}', group + '{"id": 1, "next": {"9": 1, "x": -1}}}}',
+        group + "[]}}", "", "{}", "[]", "{", group.replace("1", "2", 1) + "{}}}", '{"format": 1}')]
     yield "access_log", [line.encode() for line in LINES]
 
 
@@ -282,8 +297,8 @@ def main():
         os.makedirs(folder, exist_ok=True)
         for old in glob.glob(os.path.join(folder, "seed-*.in")):
             os.remove(old)
-        for number, data in enumerate(inputs, 1):
-            with open(os.path.join(folder, f"seed-{number:02}.in"), "wb") as stream:
+        for data in inputs:  # named by what they hold, so that a new one changes no other
+            with open(os.path.join(folder, f"seed-{crc32c(data):08x}.in"), "wb") as stream:
                 stream.write(data)
 
 
