@@ -297,9 +297,10 @@ weir_status wr_store_has_forgotten(struct wr_store *store, const char *name, boo
     int64_t has;
     doing(store);
     WR_TRY(wr_sql_find(&store->sql,
-                       "SELECT 1 FROM (SELECT value AS changes FROM meta WHERE key = 'changes'),"
-                       " json_each(changes) AS change, json_each(change.value, '$.dropped') AS gone"
-                       " WHERE gone.value = ?1",
+                       "SELECT 1 FROM (SELECT value AS changes FROM meta WHERE key = 'changes'"
+                       "   AND json_valid(value)), json_each(changes) AS change,"
+                       " json_each(iif(change.type = 'object', change.value, '{}'), '$.dropped')"
+                       " AS gone WHERE gone.value = ?1",
                        name, &has, error));
     *has_out = has != 0;
     return WEIR_OK;
@@ -358,7 +359,8 @@ weir_status wr_store_note_change(struct wr_store *store, const char *what, struc
     weir_status status = remove_rows(
         store,
         "INSERT OR REPLACE INTO meta(key, value) VALUES('changes', json_insert(coalesce("
-        "(SELECT value FROM meta WHERE key = 'changes'), '[]'), '$[#]', json(?1)))",
+        "(SELECT value FROM meta WHERE key = 'changes' AND json_valid(value)"
+        " AND json_type(value) = 'array'), '[]'), '$[#]', json(?1)))",
         change, 0, &ignored, error);
     sqlite3_free(change);
     WR_TRY(status);

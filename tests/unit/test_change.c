@@ -260,6 +260,26 @@ static void changes_are_told(void **state)
     must_be(s, "SELECT count(*) || max(number) FROM epoch", "104104");
 }
 
+/* What is damaged there is told no more, and stops no start. */
+static void damaged_changes_are_forgotten(void **state)
+{
+    struct scratch *s = *state;
+    static const char *const cases[] = {"'garbage'", "5",    "'{\"a\":1}'",
+                                        "x'00ff'",   "NULL", "'[\"text\",7,{\"dropped\":3}]'"};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char text[128];
+        bool has = true;
+        snprintf(text, sizeof text, "INSERT OR REPLACE INTO meta VALUES('changes', %s)", cases[i]);
+        scratch_sql(s, text);
+        scratch_must(s, wr_store_has_forgotten(s->store, "in", &has, &s->error));
+        assert_false(has);
+        begin(s);
+        scratch_must(s, wr_store_note_change(s->store, "", &s->error));
+        end(s);
+        must_be(s, "SELECT json_array_length(value) > 0 FROM meta WHERE key = 'changes'", "1");
+    }
+}
+
 /* The graph of the last run is known again, whatever its URIs are. */
 static void the_same_graph(void **state)
 {
@@ -281,15 +301,11 @@ int main(void)
 {
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        WITH_STORE(names_and_what_they_keep),
-        WITH_STORE(names_are_swapped),
-        WITH_STORE(all_places_are_renamed),
-        WITH_STORE(a_name_is_forgotten),
-        WITH_STORE(a_node_starts_empty),
-        WITH_STORE(a_source_is_rewound),
-        WITH_STORE(nothing_lasts_before_the_end),
-        WITH_STORE(changes_are_told),
-        WITH_STORE(the_same_graph),
+        WITH_STORE(names_and_what_they_keep),      WITH_STORE(names_are_swapped),
+        WITH_STORE(all_places_are_renamed),        WITH_STORE(a_name_is_forgotten),
+        WITH_STORE(a_node_starts_empty),           WITH_STORE(a_source_is_rewound),
+        WITH_STORE(nothing_lasts_before_the_end),  WITH_STORE(changes_are_told),
+        WITH_STORE(damaged_changes_are_forgotten), WITH_STORE(the_same_graph),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
