@@ -165,7 +165,9 @@ class Flips(DamageTest):
             about = f"WEIR_SEED={SEED}: bit {place} of batch {row}"
             self.assertEqual(self.ends(job, "verify", job.store.name), DATA, about)
             topics = self.read_topics(job)
-            self.assertEqual(sorted(code for code, _ in topics.values()), [0, 0, DATA], about)
+            codes = sorted(code for code, _ in topics.values())
+            newer = place < 16  # its format or compression looks like a newer weir's
+            self.assertIn(codes, [[0, 0, DATA], [0, 0, CONFIG]][:1 + newer], about)
             for topic, (_, text) in topics.items():
                 self.assertTrue(self.topics[topic][1].startswith(text) or "windows,mixed".find(
                     topic) >= 0 and set(text.splitlines()) < set(
