@@ -110,12 +110,12 @@ weir_status wr_follow_find(struct wr_reader *reader, const char *name, struct wr
 /* ---- Looking --------------------------------------------------------------------------------- */
 
 /* A store that was restored from a backup is another file at the same path: the one that is open
- * would never change again. */
+ * would never change again. What is gone stays gone, whoever of the lookers saw it first. */
 static void check_file(struct wr_follow *follow)
 {
     struct stat found;
     int64_t now_us = follow->env->monotonic_us(follow->env);
-    if (now_us - follow->checked_us < CHECK_US) {
+    if (follow->gone || now_us - follow->checked_us < CHECK_US) {
         return;
     }
     follow->checked_us = now_us;

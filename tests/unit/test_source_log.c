@@ -404,6 +404,28 @@ static void another_topic_of_the_same_name_is_noticed(void **state)
     end(&f);
 }
 
+static int64_t standing_us(struct wr_env *env)
+{
+    return ((struct scratch *)env->data)->now_ms * 1000;
+}
+
+/* Whoever looks first: it was the lag, and the file is still the same. */
+static void a_deleted_topic_stays_noticed(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f);
+    f.env.monotonic_us = standing_us;
+    write_records(&f, 0, 0, 5);
+    open_source(&f);
+    read_records(&f, 0, 0, 5);
+    scratch_must(f.s, wr_store_drop_topic(f.s->store, "out", &f.s->error));
+    f.s->now_ms += 2000;
+    (void)f.source->ops->lag(f.source, f.source->partitions[0]);
+    must_fail(&f, poll(&f, 0), WR_EXIT_AGAIN, "topic out was deleted");
+    end(&f);
+}
+
 /* What is there is named. */
 static void what_is_missing_is_named(void **state)
 {
@@ -476,6 +498,7 @@ int main(void)
         cmocka_unit_test(an_older_copy_is_noticed),
         cmocka_unit_test(an_overtaken_reader_stops),
         cmocka_unit_test(another_topic_of_the_same_name_is_noticed),
+        cmocka_unit_test(a_deleted_topic_stays_noticed),
         cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(damaged_positions_are_refused),
         cmocka_unit_test(a_damaged_batch_ends_it),
