@@ -134,6 +134,19 @@ weir_status wr_store_remove_topic(struct wr_store *store, int64_t topic, struct 
     return wr_sql_run_text(&store->sql, "DELETE FROM topic WHERE id = ?1", topic, 0, error);
 }
 
+/* A topic of this name may be made again, from offset 0: the newest epoch no longer says where it
+ * ends. A name needs no escaping. */
+static weir_status forget_offsets(struct wr_store *store, const char *name, struct wr_error *error)
+{
+    sqlite3_stmt *statement;
+    WR_TRY(wr_sql_once(&store->sql,
+                       "UPDATE epoch SET offsets = json_remove(offsets, '$.\"' || ?1 || '\"')"
+                       " WHERE number = (SELECT max(number) FROM epoch) AND json_valid(offsets)",
+                       &statement, error));
+    wr_sql_text(statement, 1, name);
+    return wr_sql_run_once(&store->sql, statement, error);
+}
+
 weir_status wr_store_drop_topic(struct wr_store *store, const char *name, struct wr_error *error)
 {
     int64_t id;
@@ -147,6 +160,9 @@ weir_status wr_store_drop_topic(struct wr_store *store, const char *name, struct
     }
     if (status == WEIR_OK) {
         status = wr_store_remove_topic(store, id, error);
+    }
+    if (status == WEIR_OK) {
+        status = forget_offsets(store, name, error);
     }
     return wr_store_end(store, status, error);
 }
