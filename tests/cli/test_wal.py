@@ -44,7 +44,7 @@ class Wal(CliTest):
         self.assertEqual(len(lines), 2, err)
         said = WARNING.search(lines[0])
         self.assertTrue(said, err)
-        self.assertTrue(8 <= int(said[1]) <= 16, err)
+        self.assertGreaterEqual(int(said[1]), 8, err)  # one epoch may bring it far beyond
         self.assertRegex(lines[1], rb"error epoch \d+: stopped: the write-ahead log of \S+/s.weir "
                                    rb"has grown to \d+ bytes, over --wal-max 16777216, because a "
                                    rb"program that reads the store keeps a snapshot open; end it "
