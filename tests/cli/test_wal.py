@@ -65,7 +65,7 @@ class Wal(CliTest):
     def test_warned_of_once_then_released(self):
         reader = self.snapshot()
         run = subprocess.Popen([WEIR, "run", "-q", "-s", "s.weir", "--wal-max", "24M", COPY,
-                                "-i", "in=gen:keyed?size=100,rate=200000"], cwd=self.folder,
+                                "-i", "in=gen:keyed?size=100,rate=50000"], cwd=self.folder,
                                stderr=subprocess.PIPE)
         try:
             self.assertTrue(WARNING.search(run.stderr.readline()))
@@ -91,7 +91,7 @@ class Wal(CliTest):
 
     # Readers that come and go are none of this.
     def test_short_readers_are_not_said(self):
-        run = subprocess.Popen([WEIR, "run", "-q", "-s", "c.weir", "--wal-max", "6M", COUNT,
+        run = subprocess.Popen([WEIR, "run", "-q", "-s", "c.weir", "--wal-max", "24M", COUNT,
                                 "-i", "in=gen:keyed?records=1000000&keys=50000", "-o",
                                 "out=table:counts"], cwd=self.folder, stderr=subprocess.PIPE)
         while run.poll() is None:
