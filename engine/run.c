@@ -156,14 +156,12 @@ static weir_status run_instance(struct wr_instance *instance, weir_job *job, str
 {
     struct wr_show show;
     struct wr_loop_result result = {false};
+    WR_TRY(wr_instance_open(env, job, options, instance, error));
     WR_TRY(wr_show_open(&show, instance, env, options, error));
-    weir_status status = wr_instance_open(env, job, options, instance, error);
-    if (status == WEIR_OK) {
-        say_start(instance);
-        atomic_store(&env->stamped, true); /* from here on it is a log */
-        say_inputs(instance);
-        status = wr_loop_run(instance, wr_show_look, &show, &result, error);
-    }
+    say_start(instance);
+    atomic_store(&env->stamped, true); /* from here on it is a log */
+    say_inputs(instance);
+    weir_status status = wr_loop_run(instance, wr_show_look, &show, &result, error);
     if (status == WEIR_OK) {
         say_end(instance, &result);
     }

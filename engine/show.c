@@ -6,9 +6,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { SECOND_US = 1000000, KIB = 1024 };
+
+static const char stats_begin[] = "{\"records_in\":"; /* of each line, see metrics.c */
 
 static int64_t load(_Atomic int64_t *value)
 {
@@ -118,6 +121,60 @@ void wr_show_look(void *data, bool final)
     }
 }
 
+/* ---- The file of --stats --------------------------------------------------------------------- */
+
+static bool is_file(const char *path, const struct stat *info)
+{
+    struct stat other;
+    return path && stat(path, &other) == 0 && other.st_dev == info->st_dev &&
+           other.st_ino == info->st_ino;
+}
+
+/* An input or output of this run, as far as that is a file; the store is never empty. */
+static bool is_in_use(const struct wr_instance *instance, const struct stat *info)
+{
+    for (size_t i = 0; i < instance->job->node_count; i++) {
+        const struct wr_node *node = instance->job->nodes[i];
+        if (node->endpoint.scheme == WR_SCHEME_FILE && is_file(node->endpoint.path, info)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < instance->part_count; i++) {
+        const char *part = instance->parts[i].at->part;
+        if (part[0] == '/' && is_file(part, info)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The file is begun anew, so it is one that nobody misses: a new one, or one of statistics. */
+static weir_status check_stats(const struct wr_instance *instance, const char *path,
+                               struct wr_error *error)
+{
+    struct stat info;
+    char begin[sizeof stats_begin] = "";
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode)) {
+        return WEIR_OK; /* opening it says what is wrong */
+    }
+    if (info.st_size > 0) {
+        FILE *file = fopen(path, "re");
+        if (!file) {
+            return wr_fail_errno(error, "cannot open %s for --stats", path);
+        }
+        size_t size = fread(begin, 1, sizeof begin - 1, file);
+        fclose(file);
+        begin[size] = '\0';
+    }
+    if (info.st_size > 0 ? strcmp(begin, stats_begin) == 0 : !is_in_use(instance, &info)) {
+        return WEIR_OK;
+    }
+    return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                   "--stats: %.1000s is no file of statistics, and is not overwritten; name "
+                   "another one, or remove it first",
+                   path);
+}
+
 weir_status wr_show_open(struct wr_show *show, struct wr_instance *instance, struct wr_env *env,
                          const struct wr_run_options *options, struct wr_error *error)
 {
@@ -127,7 +184,12 @@ weir_status wr_show_open(struct wr_show *show, struct wr_instance *instance, str
     if (!options->stats) {
         return WEIR_OK;
     }
-    show->stats = strcmp(options->stats, "-") == 0 ? stdout : fopen(options->stats, "we");
+    if (strcmp(options->stats, "-") == 0) {
+        show->stats = stdout;
+        return WEIR_OK;
+    }
+    WR_TRY(check_stats(instance, options->stats, error));
+    show->stats = fopen(options->stats, "we");
     if (!show->stats) {
         return wr_fail_errno(error, "cannot open %s for --stats", options->stats);
     }
@@ -142,7 +204,7 @@ weir_status wr_show_close(struct wr_show *show, const struct wr_run_options *opt
     }
     bool failed = ferror(show->stats) != 0;
     if ((fclose(show->stats) != 0 || failed) && error->status == WEIR_OK) {
-        return wr_fail_errno(error, "cannot write %s", options->stats);
+        return wr_fail_errno(error, "cannot write %s, for --stats", options->stats);
     }
     return WEIR_OK;
 }

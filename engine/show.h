@@ -22,7 +22,7 @@ struct wr_show {
     struct wr_stuck stuck;
 };
 
-/* Opens the file of --stats. */
+/* Begins the file of --stats anew; refuses one with anything else in it. The instance is open. */
 weir_status wr_show_open(struct wr_show *show, struct wr_instance *instance, struct wr_env *env,
                          const struct wr_run_options *options, struct wr_error *error);
 /* A wr_loop_show, called every 200 ms; `final` once more at the end. */

@@ -153,6 +153,31 @@ class Stats(CliTest):
         self.assertAlmostEqual(last["records_per_s"], 20000 / last["seconds"],
                                delta=0.05 * last["records_per_s"] + 1)
 
+    def test_begun_anew_but_nothing_else_is_overwritten(self):
+        """A file of statistics is written again; the store, an input, an output or any other file
+        is left alone, also by a run that is refused for another reason."""
+        run = ("run", COPY, "-i", "in=file:in.txt", "-o", "out=file:out.txt", "-s", "x.weir")
+        (self.folder / "in.txt").write_text("a\nb\n")
+        for file in ("in.txt", "x.weir", "x.weir-wal", "in.txt"):
+            self.refuses(USAGE, "is not overwritten; name another one", *run, "--stats", file)
+        self.assertEqual((self.folder / "in.txt").read_text(), "a\nb\n")
+        for _ in range(2):
+            self.weir(*run, "--stats", "stats.json")
+            self.assertEqual(len((self.folder / "stats.json").read_text().splitlines()), 1)
+        self.refuses(USAGE, "is not overwritten", *run, "--stats", "out.txt")
+        self.assertEqual((self.folder / "out.txt").read_text(), "a\nb\n")
+        self.refuses(78, "is the store of job", "run", COUNT, "-i", "in=gen:keyed?records=10",
+                     "-s", "x.weir", "--stats", "stats.json")
+        self.assertNotEqual((self.folder / "stats.json").read_text(), "")
+        self.weir("verify", "x.weir")
+
+    def test_not_into_an_empty_input_or_output(self):
+        run = ("run", COPY, "-i", "in=file:in.txt", "-o", "out=file:out.txt", "-s", "y.weir")
+        (self.folder / "in.txt").write_text("")
+        for file in ("in.txt", "out.txt"):
+            self.refuses(USAGE, "is not overwritten", *run, "--stats", file)
+            self.assertEqual((self.folder / file).read_text(), "")
+
     def test_to_standard_output(self):
         out, _ = self.weir("run", COUNT, "-i", "in=gen:keyed?records=10", "-o", "out=null:",
                            "--stats", "-", "-s", "x.weir")
