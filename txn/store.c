@@ -177,6 +177,7 @@ static weir_status open_all(struct wr_store *store, const struct wr_store_option
 {
     WR_TRY(wr_store_resolve(options->path, store->info.path, error));
     WR_TRY(wr_store_check_file(store->info.path, options->create, error));
+    WR_TRY(wr_store_check_names(store->info.path, error));
     WR_TRY(wr_store_lock(store->info.path, &store->lock_file, error));
     WR_TRY(open_database(store, options, error));
     enum wr_store_kind kind;

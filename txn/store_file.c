@@ -97,6 +97,22 @@ weir_status wr_store_check_file(const char *path, bool create, struct wr_error *
     return WEIR_OK;
 }
 
+/* Lock and WAL go by the file's name: who opens it by another one holds off nobody, and writes a
+ * second WAL. (A symbolic link is no other name: the path is resolved.) */
+weir_status wr_store_check_names(const char *path, struct wr_error *error)
+{
+    struct stat info;
+    if (stat(path, &info) != 0 || info.st_nlink <= 1) {
+        return WEIR_OK;
+    }
+    return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
+                   "cannot open the store %s: the file has %llu names (hard links), and two "
+                   "programs that use different ones would destroy it; remove the others (find / "
+                   "-xdev -samefile FILE lists them), or put a copy in its place, made by `weir "
+                   "backup`",
+                   path, (unsigned long long)info.st_nlink);
+}
+
 weir_status wr_store_lock(const char *store_path, int *file_out, struct wr_error *error)
 {
     char path[WR_URI_BYTES_MAX + 8], text[32];

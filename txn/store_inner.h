@@ -14,6 +14,8 @@
 /* The absolute path of a store without symbolic links; 66 when its directory is missing. */
 weir_status wr_store_resolve(const char *path, char out[WR_URI_BYTES_MAX], struct wr_error *error);
 weir_status wr_store_check_file(const char *path, bool create, struct wr_error *error);
+/* Refuses to write to a file that has several names. */
+weir_status wr_store_check_names(const char *path, struct wr_error *error);
 /* Takes PATH.lock; 75 with the holder's pid. The descriptor is set also on failure, -1: none. */
 weir_status wr_store_lock(const char *store_path, int *file_out, struct wr_error *error);
 

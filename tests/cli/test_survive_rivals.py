@@ -76,6 +76,19 @@ class Rivals(RivalTest):
         for name in ("link.weir", "here/x.weir", self.folder / "x.weir"):
             self.refuses(AGAIN, f"process {first.pid};", "run", COPY, "-i", SLOW, "-s", name)
 
+    def test_the_store_by_a_hard_link(self):
+        """It would have a lock and a write-ahead log of its own: refused under either name."""
+        first = self.start("run", COPY, "-i", SLOW, "-s", "x.weir")
+        self.wait_for("x.weir", 1, first)
+        os.link(self.folder / "x.weir", self.folder / "hard.weir")
+        self.refuses(CONFIG, "has 2 names (hard links)", "run", COPY, "-i", SLOW, "-s", "hard.weir")
+        first.send_signal(signal.SIGTERM)
+        self.assertEqual(self.end(first)[0], 0)
+        self.refuses(CONFIG, "remove the others", "run", COPY, "-i", SLOW, "-s", "x.weir")
+        (self.folder / "hard.weir").unlink()
+        self.weir("run", COPY, "-i", "in=gen:keyed?keys=50&size=30&records=100000", "-s", "x.weir")
+        self.weir("verify", "x.weir")
+
     def test_a_lock_that_nobody_holds(self):
         """The lock file of a killed process is no obstacle, whatever stands in it."""
         (self.folder / "x.weir.lock").write_text("1\n")
