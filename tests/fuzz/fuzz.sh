@@ -9,7 +9,7 @@ if [ ! -x "$fuzzer" ]; then
     exit 77
 fi
 found=$WEIR_BUILD/fuzz-found
-mkdir -p "$found" new
+mkdir -p "$found" new && touch log.start
 set -- "$PWD/new" "$folder/corpus/$name"
 if [ -e "$folder/$name.dict" ]; then
     set -- "-dict=$folder/$name.dict" "$@"
@@ -22,7 +22,7 @@ tail -n 60 log
 if [ $status -ne 0 ]; then
     echo
     echo "The fuzzer $name found something; the input is in $found:"
-    ls "$found" | grep "^$name-"
+    find "$found" -name "$name-*" -newer log.start
     echo "Run it again:  $fuzzer $found/FILE"
     echo "Keep it:       cp $found/FILE $folder/corpus/$name/found-WHAT.in"
 fi
