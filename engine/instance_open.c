@@ -97,10 +97,12 @@ static weir_status check_not_own(struct wr_instance *instance, const struct wr_n
         sink.st_dev != own.st_dev || sink.st_ino != own.st_ino) {
         return WEIR_OK;
     }
+    bool rejects = instance->options->rejects && strcmp(node->name, WR_REJECTS_SINK) == 0;
     return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
-                   "sink %s: %.1000s is this run's own %s; name another file with -o %s=file:PATH",
+                   "sink %s: %.1000s is this run's own %s; name another file with %s%s%sfile:PATH",
                    node->name, node->endpoint.path,
-                   path == wr_store_info(instance->store)->path ? "store" : "input", node->name);
+                   path == wr_store_info(instance->store)->path ? "store" : "input",
+                   rejects ? "--rejects" : "-o ", rejects ? "" : node->name, rejects ? " " : "=");
 }
 
 static weir_status check_all_own(struct wr_instance *instance, const struct wr_node *node,

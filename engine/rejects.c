@@ -162,10 +162,14 @@ static bool has_room(struct wr_instance *instance, const struct wr_node *node, c
     }
     (void)wr_fail(&instance->failure, WEIR_FATAL, WR_EXIT_DATA,
                   "node `%s` rejects it (%.200s), and %s may hold no more than %" PRId64
-                  " dead letters (--rejects-max); look at them with `weir rejects STORE`, make "
-                  "room with its --retry or --delete, or allow more",
+                  " dead letters (--rejects-max); %s, or allow more",
                   node->name, reason, wr_store_info(instance->store)->path,
-                  instance->options->rejects_max);
+                  instance->options->rejects_max,
+                  instance->rejecting.held > 0
+                      ? "look at them with `weir rejects STORE`, make room with its --retry or "
+                        "--delete"
+                      : "it holds none yet, and this epoch was not decided: mend the job or its "
+                        "input");
     return false;
 }
 

@@ -192,10 +192,11 @@ static weir_status print_page(struct rejects *rejects, struct wr_rows *rows, str
 
 /* A page is made in memory and written after its snapshot has ended: a slow pipe holds nothing. */
 static weir_status print_all(struct rejects *rejects, struct wr_reader *reader,
-                             struct wr_rows *rows, struct wr_error *error)
+                             struct wr_rows *rows, bool *any_out, struct wr_error *error)
 {
     bool more = true;
     weir_status status = WEIR_OK;
+    *any_out = false;
     while (status == WEIR_OK && more && rejects->filter.number != 0) {
         struct wr_arena arena;
         char *text = NULL;
@@ -211,6 +212,7 @@ static weir_status print_all(struct rejects *rejects, struct wr_reader *reader,
         if (text) {
             fwrite(text, 1, size, stdout);
         }
+        *any_out = *any_out || size > 0;
         if (status == WEIR_OK) {
             status = wr_cli_flush(error);
         }
@@ -236,14 +238,22 @@ static weir_status look(struct rejects *rejects, struct wr_env *env, struct wr_e
 {
     struct wr_reader *reader = NULL;
     struct wr_rows *rows = NULL;
-    bool counts = rejects->act == OPTION_COUNT;
+    const struct wr_reject_filter *filter = &rejects->filter;
+    bool counts = rejects->act == OPTION_COUNT, any = true;
+    bool filters = filter->node || filter->source || filter->reason || filter->last != INT64_MAX;
+    filters = filters && filter->number != 0;
     weir_status status = wr_reader_open(env, rejects->operands.values[0], &reader, error);
     if (status == WEIR_OK) {
         status = wr_rows_open(reader, counts ? count_query : query, &rows, error);
     }
     if (status == WEIR_OK) {
-        status =
-            counts ? print_count(rejects, rows, error) : print_all(rejects, reader, rows, error);
+        status = counts ? print_count(rejects, rows, error)
+                        : print_all(rejects, reader, rows, &any, error);
+    }
+    if (status == WEIR_OK && filters && !any) {
+        wr_log(env, WR_LOG_WARN,
+               "no dead letter of the store matches; leave out --node, --source, --reason and --id "
+               "to see those there are");
     }
     wr_rows_close(rows);
     wr_reader_close(reader);

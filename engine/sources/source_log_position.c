@@ -65,6 +65,25 @@ static bool parse_identity(const char *text, struct wr_log_identity *out)
 
 /* ---- When records are not there -------------------------------------------------------------- */
 
+/* The source's URI without missing=fail, so that another one can be added to it. */
+static void without_missing(const char *uri, char out[WR_URI_BYTES_MAX])
+{
+    static const char fail[] = "missing=fail";
+    size_t size = sizeof fail - 1;
+    const char *found = uri;
+    while ((found = strstr(found, fail)) &&
+           (found == uri || !strchr("?&", found[-1]) || !strchr("&", found[size]))) {
+        found++;
+    }
+    if (!found) {
+        snprintf(out, WR_URI_BYTES_MAX, "%s", uri);
+    } else if (found[size] == '&') {
+        snprintf(out, WR_URI_BYTES_MAX, "%.*s%s", (int)(found - uri), uri, found + size + 1);
+    } else {
+        snprintf(out, WR_URI_BYTES_MAX, "%.*s", (int)(found - uri - 1), uri);
+    }
+}
+
 /* Where to go on although the position is not there (any more): by ?missing, or 78 with `what`
  * happened. */
 static weir_status go_on(struct wr_log_source *log, struct wr_source_partition *partition,
@@ -73,14 +92,15 @@ static weir_status go_on(struct wr_log_source *log, struct wr_source_partition *
     const struct wr_extent *extent = &log->follow.extents[partition->index];
     const char *name = log->base.name;
     if (log->missing == WR_LOG_MISSING_FAIL) {
-        const char *sign = strchr(log->uri, '?') ? "&" : "?";
+        char uri[WR_URI_BYTES_MAX];
+        without_missing(log->uri, uri);
         return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
                        "source %s: topic %s, partition %d, of %.300s: %s; choose where to go on: "
-                       "-i '%s=%.300s%smissing=earliest' (offset %" PRId64 ", the first that is "
+                       "-i '%s=%.300s&missing=earliest' (offset %" PRId64 ", the first that is "
                        "kept) or missing=latest (offset %" PRId64 ", the end), or start once with "
                        "--rewind %s=earliest",
                        name, log->follow.topic.name, (int)partition->index, log->follow.path, what,
-                       name, log->uri, sign, extent->first, extent->next, name);
+                       name, uri, extent->first, extent->next, name);
     }
     *next_out = log->missing == WR_LOG_MISSING_EARLIEST ? extent->first : extent->next;
     wr_log(log->base.env, WR_LOG_WARN,

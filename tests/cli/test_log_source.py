@@ -3,6 +3,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 
+import re
 import subprocess
 import time
 import unittest
@@ -45,6 +46,8 @@ class LogSource(CliTest):
             self.refuses(USAGE, "this run's own input", *self.run_copy(
                 "log:t?store=a.weir", "-o", f"out=file:a.weir{suffix}?append=true"))
         self.weir("verify", "a.weir")
+        self.refuses(USAGE, "name another file with --rejects file:PATH", *self.run_copy(
+            "log:t?store=a.weir", "--rejects", "file:a.weir?append=true"))
 
     def test_another_topic_is_refused(self):
         self.produce("a.weir", "u", [b"x"])
@@ -54,6 +57,19 @@ class LogSource(CliTest):
         self.assertIn("missing=earliest", error)
         self.weir(*self.run_copy("log:u?store=a.weir&missing=earliest"))
         self.assertEqual(self.text("b.weir", "out").count(b"\n"), 101)
+
+    def test_what_it_advises_can_be_typed(self):
+        """Also where the URI has missing= already."""
+        for uri in ("log:t?store=a.weir", "log:t?store=a.weir&missing=fail",
+                    "log:t?missing=fail&store=a.weir"):
+            self.weir(*self.run_copy("log:t?store=a.weir"))
+            self.weir("topics", "a.weir", "--delete", "t")
+            self.produce("a.weir", "t", [b"new"])
+            error = self.refuses(CONFIG, "deleted and made again", *self.run_copy(uri))
+            advised = re.search("-i 'in=([^']*)'", error).group(1)
+            before = self.text("b.weir", "out").count(b"\n")
+            self.weir(*self.run_copy(advised))
+            self.assertEqual(self.text("b.weir", "out").count(b"\n"), before + 1)
 
     def test_what_is_before_damage_is_decided(self):
         """And is not read again by the next start."""

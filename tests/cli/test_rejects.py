@@ -163,6 +163,22 @@ class Rejects(CliTest):
         self.run_job()
         self.assertEqual(self.query(STORE, "SELECT next FROM position"), [(120,)])
 
+    def test_the_cap_when_the_store_holds_none(self):
+        """There is nothing to look at then, and no room to be made."""
+        said = self.run_job("--rejects-max", 0, code=DATA)
+        self.assertIn("it holds none yet", said)
+        self.assertNotIn("weir rejects", said)
+
+    def test_a_filter_that_matches_none(self):
+        """Is said, since a name may be misspelt; the output is empty all the same."""
+        self.run_job()
+        for filter in (("--node", "taly"), ("--source", "xx"), ("--reason", "zz"), ("--id", 999)):
+            out, said = self.weir("rejects", STORE, *filter)
+            self.assertEqual(out, b"")
+            self.assertIn(b"no dead letter of the store matches", said)
+        self.rejects("--delete")
+        self.assertEqual(self.weir("rejects", STORE), (b"", b""))
+
     def test_both_modes_are_named(self):
         _, said = self.weir("run", POISONS, "-i", INPUT, code=DATA)
         self.assertIn(b"offset 5 failed 5 times: node `tally`: poison 5; mend", said)
