@@ -327,9 +327,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_log_may_be_read_from_an_earlier_offset),
-        TEST(a_sound_store_has_no_problem),      cmocka_unit_test(a_new_store_has_no_problem),
-        cmocka_unit_test(damage_is_named),       TEST(flipped_bits_do_no_harm),
-        TEST(a_flipped_bit_in_a_batch_is_found), TEST(a_cut_file_is_found),
+        TEST(a_sound_store_has_no_problem),
+        cmocka_unit_test(a_new_store_has_no_problem),
+        cmocka_unit_test(damage_is_named),
+        TEST(flipped_bits_do_no_harm),
+        TEST(a_flipped_bit_in_a_batch_is_found),
+        TEST(a_cut_file_is_found),
         TEST(what_is_no_store_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
