@@ -91,7 +91,7 @@ class Wal(CliTest):
 
     # Readers that come and go are none of this.
     def test_short_readers_are_not_said(self):
-        run = subprocess.Popen([WEIR, "run", "-q", "-s", "c.weir", "--wal-max", "24M", COUNT,
+        run = subprocess.Popen([WEIR, "run", "-q", "-s", "c.weir", "--wal-max", "64M", COUNT,
                                 "-i", "in=gen:keyed?records=1000000&keys=50000", "-o",
                                 "out=table:counts"], cwd=self.folder, stderr=subprocess.PIPE)
         while run.poll() is None:
