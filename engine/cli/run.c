@@ -144,8 +144,9 @@ static const char help_options[] =
 "\n"
 "Exit codes\n"
 "  0 done or stopped   64 misspelt option, name or URI   65 bad data\n"
-"  66 no such input or job   74 I/O error, disk full   75 store in use, try again\n"
-"  77 not permitted   78 another job's store, newer format, other ABI   70 a bug\n";
+"  66 no such input or job   69 nobody reads a FIFO   70 a bug\n"
+"  74 I/O error, disk full   75 store in use, try again   77 not permitted\n"
+"  78 another job's store, newer format, other ABI\n";
 static const char help_examples[] =
 "\n"
 "Examples\n"
