@@ -307,6 +307,7 @@ weir_status wr_instance_decide(struct wr_instance *instance, bool epoch,
 {
     struct wr_epoch *sealed = epoch ? instance->other : NULL;
     int64_t from_us = instance->env->monotonic_us(instance->env);
+    WR_TRY(wr_store_check_there(instance->store, error));
     WR_TRY(wr_deliverer_decide(instance->deliverer, sealed, markers, marker_count, error));
     if (sealed) {
         wr_metrics_decided(&instance->metrics,

@@ -255,6 +255,20 @@ static int64_t wal_bytes(int frames)
     return (int64_t)frames * (WR_STORE_PAGE_BYTES + WAL_FRAME_HEADER_BYTES);
 }
 
+weir_status wr_store_check_there(struct wr_store *store, struct wr_error *error)
+{
+    int moved = 0;
+    if (sqlite3_file_control(store->sql.db, NULL, SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK ||
+        !moved) {
+        return WEIR_OK;
+    }
+    return wr_fail(error, WEIR_FATAL, WR_EXIT_NO_INPUT,
+                   "stopped: %s was removed, renamed or replaced while this run used it; if it has "
+                   "another name now, give it back its own (its -wal file goes by that), else "
+                   "restore a backup",
+                   store->info.path);
+}
+
 bool wr_store_is_behind(const struct wr_store *store)
 {
     return wal_bytes(store->wal_frames) > 4 * WR_WAL_BYTES_CHECKPOINT;

@@ -144,6 +144,10 @@ weir_status wr_store_apply(struct wr_store *store, const struct wr_apply *apply,
 int64_t wr_store_retain_due_ms(const struct wr_store *store);
 weir_status wr_store_retain(struct wr_store *store, struct wr_error *error);
 
+/* Fails with 66 when the store's name is no longer that of the file that is open: what is decided
+ * from then on would be found by nobody. Thread: decide. */
+weir_status wr_store_check_there(struct wr_store *store, struct wr_error *error);
+
 /* Passive checkpoint once the WAL is over WR_WAL_BYTES_CHECKPOINT; warns over WR_WAL_BYTES_WARN
  * (or half of wal_bytes_max), fails with 75 over wal_bytes_max. Thread: decide, after the epoch was
  * handed back. */

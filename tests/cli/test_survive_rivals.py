@@ -15,7 +15,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
-from cli_kit import AGAIN, CONFIG, COPY, COUNT, SECONDS_MAX, WEIR, CliTest
+from cli_kit import AGAIN, CONFIG, COPY, COUNT, NO_INPUT, SECONDS_MAX, WEIR, CliTest
 from crash_results import Results, differences
 from crash_runs import Job, job_file
 
@@ -93,6 +93,29 @@ class Rivals(RivalTest):
         """The lock file of a killed process is no obstacle, whatever stands in it."""
         (self.folder / "x.weir.lock").write_text("1\n")
         self.weir("run", COPY, "-i", "in=gen:keyed?records=10", "-s", "x.weir")
+
+    def test_the_store_is_taken_away(self):
+        """Renamed, removed, or another file in its place: nothing more is decided into a file that
+        nobody would find. Given back its name, it goes on."""
+        for how in ("renamed", "removed", "replaced"):
+            store = self.folder / f"{how}.weir"
+            process = self.start("run", COPY, "-i", SLOW, "-s", store)
+            self.wait_for(store, 1, process)
+            os.rename(store, self.folder / "away")
+            if how == "replaced":
+                store.write_bytes(b"")
+            code, said = self.end(process)
+            self.assertEqual(code, NO_INPUT, said)
+            self.assertIn("was removed, renamed or replaced while this run used it", said)
+            if how == "removed":
+                continue
+            os.replace(self.folder / "away", store)
+            before = self.position(store)
+            self.assertGreater(before, 0)
+            self.weir("run", COPY, "-i", f"in=gen:keyed?keys=50&size=30&records={before + 10}",
+                      "-s", store)
+            self.assertEqual(self.position(store), before + 10)
+            self.weir("verify", store)
 
     def test_overtaken(self):
         """Someone raised the generation: the job stops with 75, and has decided nothing more."""
