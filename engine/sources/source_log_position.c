@@ -219,6 +219,10 @@ static weir_status continue_at(struct wr_log_source *log, struct wr_log_partitio
     }
     WR_TRY(compare(log, base->index, stored->next, &then, what, sizeof what, error));
     base->next = next;
+    if (what[0] && next == 0 && log->missing != WR_LOG_MISSING_LATEST) {
+        base->next = log->follow.extents[base->index].first; /* nothing was read of the other one */
+        return WEIR_OK;
+    }
     if (what[0]) {
         return go_on(log, base, what, &base->next, error);
     }

@@ -71,6 +71,23 @@ class LogSource(CliTest):
             self.weir(*self.run_copy(advised))
             self.assertEqual(self.text("b.weir", "out").count(b"\n"), before + 1)
 
+    def test_a_partition_that_was_never_read_is_in_no_way(self):
+        """What was chosen for another topic holds, although one partition has no record yet with
+        which that would be stored."""
+        def make(text):
+            self.weir("topics", "a.weir", "--create", "two", "--partitions", 2)
+            self.produce("a.weir", "two", [text], "-p", 0)
+        make(b"old")
+        self.weir(*self.run_copy("log:two?store=a.weir"))
+        self.weir("topics", "a.weir", "--delete", "two")
+        make(b"new")
+        error = self.refuses(CONFIG, "made again", *self.run_copy("log:two?store=a.weir"))
+        self.assertIn("partition 0", error)
+        self.weir(*self.run_copy("log:two?store=a.weir&missing=earliest"))
+        self.produce("a.weir", "two", [b"more"], "-p", 1)
+        self.weir(*self.run_copy("log:two?store=a.weir"))
+        self.assertEqual(self.text("b.weir", "out").split(), [b"old", b"new", b"more"])
+
     def test_what_is_before_damage_is_decided(self):
         """And is not read again by the next start."""
         self.produce("a.weir", "t", [b"more"])
