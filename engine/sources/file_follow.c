@@ -112,7 +112,8 @@ static weir_status earliest_after(const struct wr_file_source *source,
         }
         bool is_copy =
             part->mark.crc_bytes > 0 && wr_file_path_begins_as(source, entry->path, &part->mark);
-        if (!is_copy && !wr_file_path_is_compressed(source, entry->path)) {
+        if (!is_copy && !wr_file_path_is_compressed(source, entry->path) &&
+            !wr_glob_is_taken(source, part, entry->path)) {
             *earliest_out = entry;
         }
     }
@@ -145,7 +146,7 @@ static weir_status find_next(struct wr_file_source *source, struct wr_file_part 
     if (there && inode == part->file.inode) {
         return WEIR_OK; /* it was not rotated */
     }
-    if (!source->is_pattern) {
+    if (source->follow || !source->is_pattern) {
         int64_t now = now_us(source);
         if (!is_bounded(source, part) && !part->final && now - part->listed_us < LIST_US) {
             return WEIR_OK;
@@ -196,10 +197,7 @@ static weir_status move_on(struct wr_file_source *source, struct wr_file_part *p
 {
     struct wr_file file;
     int why = 0;
-    const char *path = next->at_path ? part->at.part : wr_arena_string(source->arena, next->path);
-    if (!path) {
-        return wr_fail_memory(error);
-    }
+    const char *path = next->at_path ? part->at.part : next->path;
     WR_TRY(wr_file_open(source, path, &file, &why, error));
     if (why != 0 && why != ENOENT && is_bounded(source, part)) {
         return wr_file_refuse(source, path, why, error);
@@ -216,6 +214,10 @@ static weir_status move_on(struct wr_file_source *source, struct wr_file_part *p
     wr_log(source->base.env, WR_LOG_DEBUG, "source %s: %s is read to its end; going on with %s",
            source->base.name, part->file.path, path);
     weir_status status = wr_glob_remember(source, part, error);
+    file.path = next->at_path ? path : wr_arena_string(source->arena, path);
+    if (status == WEIR_OK && !file.path) {
+        status = wr_fail_memory(error);
+    }
     if (status != WEIR_OK) {
         wr_file_close(&file);
         return status;

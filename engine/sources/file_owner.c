@@ -5,6 +5,7 @@
  * file is its owner's too.
  *
  * SPDX-License-Identifier: Apache-2.0 */
+#include <fnmatch.h>
 #include <string.h>
 
 #include "engine/sources/source_file.h"
@@ -50,6 +51,24 @@ bool wr_glob_is_claimed(const struct wr_file_source *source, const struct wr_fil
         }
     }
     return false;
+}
+
+bool wr_glob_is_taken(const struct wr_file_source *source, const struct wr_file_part *part,
+                      const char *path)
+{
+    struct wr_error ignored = {.status = WEIR_OK};
+    struct wr_file file;
+    int why = 0;
+    if (!source->is_pattern) {
+        return false;
+    }
+    if (fnmatch(source->path, path, FNM_PATHNAME | FNM_PERIOD) == 0) {
+        return true;
+    }
+    bool taken = wr_file_open(source, path, &file, &why, &ignored) == WEIR_OK && why == 0 &&
+                 wr_glob_is_claimed(source, &file, part);
+    wr_file_close(&file);
+    return taken;
 }
 
 /* Whether two files are the same as far as both go, up to COMPARED_BYTES. */

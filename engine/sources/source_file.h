@@ -318,6 +318,10 @@ bool wr_file_is_rotated(const struct wr_file_source *source, const struct wr_fil
 /* Whether another partition reads this file, or has read it. */
 bool wr_glob_is_claimed(const struct wr_file_source *source, const struct wr_file *file,
                         const struct wr_file_part *except);
+/* Whether the file beside a pattern's partition is not of its stream: it matches, and so has a
+ * partition of its own, or was read. Without a pattern: no. */
+bool wr_glob_is_taken(const struct wr_file_source *source, const struct wr_file_part *part,
+                      const char *path);
 /* The file at hand is about to be left: a pattern's partition remembers it as long as it is there,
  * so that it is not taken for a new one. */
 weir_status wr_glob_remember(struct wr_file_source *source, struct wr_file_part *part,
