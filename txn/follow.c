@@ -159,7 +159,8 @@ static weir_status read_extents(struct wr_follow *follow, struct wr_error *error
                                    .next = wr_rows_int(rows, 2),
                                    .bytes = wr_rows_int(rows, 3)};
         if (wr_rows_int(rows, 0) != count || count >= follow->topic.partitions ||
-            extent.first < 0 || extent.next < extent.first || extent.bytes < 0) {
+            extent.first < 0 || extent.next < extent.first || extent.next > WR_COUNTER_MAX ||
+            extent.bytes < 0) {
             return fail_extent(follow, wr_rows_int(rows, 0), error);
         }
         follow->extents[count] = extent;
@@ -202,6 +203,14 @@ weir_status wr_follow_look(struct wr_follow *follow, bool always, bool *changed_
 
 enum { FIRST, COUNT, CRC, BATCH };
 
+/* Whether the row's batch ends there; a damaged row may say anything. */
+static bool ends_at(const struct wr_rows *rows, int64_t offset)
+{
+    int64_t end;
+    return !__builtin_add_overflow(wr_rows_int(rows, FIRST), wr_rows_int(rows, COUNT), &end) &&
+           end == offset;
+}
+
 /* The batch that holds the offset, and the row before it for its running CRC. */
 static weir_status read_batch(struct wr_follow *follow, int64_t offset, struct wr_arena *arena,
                               struct wr_followed *found, struct wr_error *error)
@@ -211,7 +220,7 @@ static weir_status read_batch(struct wr_follow *follow, int64_t offset, struct w
     WR_TRY(wr_rows_next(rows, &more, error));
     int64_t count = more ? wr_rows_int(rows, COUNT) : 0;
     found->first = more ? wr_rows_int(rows, FIRST) : 0;
-    if (count <= 0 || count > UINT32_MAX || offset - found->first >= count) {
+    if (count <= 0 || count > UINT32_MAX || found->first < 0 || offset - found->first >= count) {
         return WEIR_OK;
     }
     found->next = found->first + count;
@@ -220,9 +229,7 @@ static weir_status read_batch(struct wr_follow *follow, int64_t offset, struct w
         return wr_fail_memory(error);
     }
     WR_TRY(wr_rows_next(rows, &more, error));
-    found->crc_first_known =
-        found->first == 0 ||
-        (more && wr_rows_int(rows, FIRST) + wr_rows_int(rows, COUNT) == found->first);
+    found->crc_first_known = found->first == 0 || (more && ends_at(rows, found->first));
     found->crc_first =
         found->first > 0 && found->crc_first_known ? (uint32_t)wr_rows_int(rows, CRC) : 0;
     return WEIR_OK;
@@ -261,8 +268,7 @@ weir_status wr_follow_compare(struct wr_follow *follow, int32_t partition, int64
     bind_batch(follow, partition, offset - 1);
     weir_status status = wr_rows_next(rows, &more, error);
     if (status == WEIR_OK && more) {
-        bool same = wr_rows_int(rows, FIRST) + wr_rows_int(rows, COUNT) == offset &&
-                    (uint32_t)wr_rows_int(rows, CRC) == crc;
+        bool same = ends_at(rows, offset) && (uint32_t)wr_rows_int(rows, CRC) == crc;
         *same_out = same ? WR_SAME_YES : WR_SAME_NO;
     }
     wr_reader_end(follow->reader);

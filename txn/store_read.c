@@ -349,7 +349,7 @@ static weir_status read_batch(struct wr_reader *reader, sqlite3_stmt *statement,
     }
     /* first <= offset here may be a batch that ends before it */
     int64_t first = sqlite3_column_int64(statement, 1), count = sqlite3_column_int64(statement, 2);
-    bool wanted = first > offset || offset - first < count;
+    bool wanted = first > offset || (first >= 0 && offset - first < count);
     bool copied = !wanted || wr_sql_column_copy(statement, 0, arena, bytes_out);
     sqlite3_reset(statement);
     return copied ? WEIR_OK : wr_fail_memory(error);

@@ -28,6 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *text = fuzz_string(data, size);
     fuzz_store_edit(text);
     fuzz_store_look();
+    fuzz_job_follow();
     fuzz_store_act();
     fuzz_job_resume(text);
     free(text);

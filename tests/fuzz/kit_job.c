@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/fuzz/kit_store.h"
 
@@ -133,6 +134,36 @@ int fuzz_job_resume(const char *text)
     int code = fuzz_job_run(count, arguments);
     while (owned > 0) {
         free(own[--owned]);
+    }
+    return code;
+}
+
+static void pass(weir_ctx *ctx, const weir_record *in, void *arg)
+{
+    (void)arg;
+    weir_emit(ctx, in);
+}
+
+static void define_follower(weir_job *job)
+{
+    weir_name(job, "follower");
+    weir_stream *topic = weir_from(job, "topic", "log:topic?store=" FUZZ_STORE);
+    weir_stream *both = weir_through(topic, "pass", pass, NULL);
+    weir_with(both, weir_from(job, "all", "log:all?store=" FUZZ_STORE "&missing=earliest"));
+    weir_into(both, "nowhere", "null:");
+}
+
+int fuzz_job_follow(void)
+{
+    static const char *const left[] = {"follower.weir", "follower.weir-wal", "follower.weir-shm",
+                                       "follower.weir.lock"};
+    char *arguments[] = {"--until-end", "--sync", "off"};
+    struct wr_cli cli;
+    fuzz_cli(&cli);
+    int code = wr_cli_run_define(&cli, "follower", define_follower, 3, arguments);
+    fuzz_check_code(code);
+    for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
+        unlink(left[i]);
     }
     return code;
 }

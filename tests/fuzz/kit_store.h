@@ -20,6 +20,9 @@ int fuzz_job_run(int argc, char **argv);
 int fuzz_job_resume(const char *text);
 void fuzz_job_define(weir_job *job);
 
+/* Runs a job that reads the store's topics; its own store goes away with it. */
+int fuzz_job_follow(void);
+
 /* Call once, in the sandbox. `loose`: without what SQLite itself would refuse in a row (STRICT, NOT
  * NULL), as a damaged or a foreign file may be. */
 void fuzz_store_init(bool loose);
