@@ -86,6 +86,7 @@ class Writer(threading.Thread):
                 self.append(file)
                 if self.may_rotate.is_set() and self.rng.randrange(12) == 0:
                     file = self.rotate(file)
+            self.append(file)  # a last line without a newline waits for data in the next file
         except OSError as error:
             self.error = error
         finally:
