@@ -283,9 +283,13 @@ static weir_status decide_once(struct wr_loop *loop, bool sealed, bool markers,
 {
     struct wr_instance *instance = loop->instance;
     if (!sealed && !markers) {
+        deciding(loop, wr_loop_now_us(loop));
         WR_TRY(wr_deliverer_rest(instance->deliverer, false, error));
-        bool due = wr_store_retain_due_ms(instance->store) == 0;
-        return due ? wr_store_retain(instance->store, error) : WEIR_OK;
+        if (wr_store_retain_due_ms(instance->store) == 0) {
+            WR_TRY(wr_store_retain(instance->store, error));
+        }
+        deciding(loop, 0);
+        return WEIR_OK;
     }
     const struct wr_marker *marker = NULL;
     size_t count = markers ? wr_forwarder_markers(instance->forwarder, &marker) : 0;

@@ -195,6 +195,9 @@ weir_status wr_forwarder_check(struct wr_forwarder *forwarder, struct wr_error *
     wr_assert(!forwarder->checked);
     for (size_t i = 0; i < forwarder->count; i++) {
         struct forward *forward = &forwarder->forwards[i];
+        if (*forward->sink->next != forward->marker.next) {
+            forward->outlet->keeps = false; /* what is longer will come again from the log */
+        }
         WR_TRY(forward->outlet->ops->check(forward->outlet, &forward->marker, error));
         if (forward->outlet->keeps && forward->marker.identity) {
             continue; /* what it keeps counts once the positions behind it are stored */

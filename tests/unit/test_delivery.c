@@ -214,6 +214,26 @@ static void a_log_of_another_mode_goes_first(void **state)
     must_be_outside(f, "0\n1\n2\n3\n");
 }
 
+/* What that mode had written, but not noted, is cut back: it comes again from the log. */
+static void what_the_log_still_holds_is_not_kept_outside(void **state)
+{
+    struct fixture *f = *state;
+    bool moved = false;
+    start(f, WR_EXACTLY_ONCE);
+    const struct wr_marker *markers = NULL; /* of the new file */
+    size_t count = wr_forwarder_markers(f->forwarder, &markers);
+    scratch_must(f->scratch,
+                 wr_deliverer_decide(f->deliverer, NULL, markers, count, &f->scratch->error));
+    wr_forwarder_decided(f->forwarder);
+    scratch_must(f->scratch, decide(f, "one", 0, 3, 7));
+    scratch_must(f->scratch, wr_forwarder_step(f->forwarder, &moved, &f->scratch->error));
+    assert_true(moved);
+    must_be_outside(f, "0\n1\n2\n");
+    stop(f); /* before its marker is decided */
+    start(f, WR_AT_LEAST_ONCE);
+    must_be_outside(f, "0\n1\n2\n");
+}
+
 static void each_mode_has_a_name_and_says_what_it_is_worth(void **state)
 {
     (void)state;
@@ -248,6 +268,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(at_least_once_keeps_whole_lines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(at_most_once_stores_positions_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_log_of_another_mode_goes_first, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_the_log_still_holds_is_not_kept_outside, set_up,
+                                        tear_down),
         cmocka_unit_test(each_mode_has_a_name_and_says_what_it_is_worth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
