@@ -182,11 +182,33 @@ void run_forget(struct file_run *run)
     run->stored_count = 0;
 }
 
-void run_all(struct file_run *run, const char *uri)
+void run_must_start(struct file_run *run, const char *uri)
 {
-    if (run_start(run, uri) != WEIR_OK || run_read(run) != WEIR_OK) {
+    if (run_start(run, uri) != WEIR_OK) {
         fail_msg("%s: %s", uri, run->error.text);
     }
+}
+
+void run_must_read(struct file_run *run)
+{
+    if (run_read(run) != WEIR_OK) {
+        fail_msg("%s", run->error.text);
+    }
+}
+
+void run_must_fail(struct file_run *run, weir_status status, enum wr_exit code, const char *text)
+{
+    assert_int_not_equal(status, WEIR_OK);
+    assert_int_equal(run->error.exit_code, code);
+    if (!strstr(run->error.text, text)) {
+        fail_msg("\"%s\" is without \"%s\"", run->error.text, text);
+    }
+}
+
+void run_all(struct file_run *run, const char *uri)
+{
+    run_must_start(run, uri);
+    run_must_read(run);
     run_stop(run);
 }
 

@@ -42,6 +42,12 @@ void run_forget(struct file_run *run); /* what is stored too */
 /* Start, read to the end or until nothing comes, stop: all must succeed. The text stays. */
 void run_all(struct file_run *run, const char *uri);
 
+/* As those without `must`, but a failure ends the test with its text. */
+void run_must_start(struct file_run *run, const char *uri);
+void run_must_read(struct file_run *run);
+/* The status is a failure with this exit code, and a text that contains this. */
+void run_must_fail(struct file_run *run, weir_status status, enum wr_exit code, const char *text);
+
 /* Files of the working directory. */
 void file_put(const char *path, const char *text);
 void file_add(const char *path, const char *text);

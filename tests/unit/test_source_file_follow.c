@@ -52,20 +52,11 @@ static void copy(const char *from, const char *to)
     assert_int_equal(system(command), 0);
 }
 
-static void start(struct file_run *run, const char *uri)
-{
-    if (run_start(run, uri) != WEIR_OK) {
-        fail_msg("%s: %s", uri, run->error.text);
-    }
-}
-
 /* What comes until there is nothing more. */
 static void expect(struct file_run *run, const char *text)
 {
     run_clear(run);
-    if (run_read(run) != WEIR_OK) {
-        fail_msg("%s", run->error.text);
-    }
+    run_must_read(run);
     assert_string_equal(run->text, text);
     assert_string_equal(run->log, "");
 }
@@ -76,9 +67,7 @@ static void expect_rotated(struct file_run *run, const char *text)
     char all[4096] = "";
     for (int i = 0; i < 3; i++) {
         run_clear(run);
-        if (run_read(run) != WEIR_OK) {
-            fail_msg("%s", run->error.text);
-        }
+        run_must_read(run);
         strcat(all, run->text);
         run_wait(run, GRACE_MS);
     }
@@ -89,10 +78,7 @@ static void expect_error(struct file_run *run, weir_status status, enum wr_exit 
                          const char *text)
 {
     assert_int_equal(status, WEIR_FATAL);
-    assert_int_equal(run->error.exit_code, code);
-    if (!strstr(run->error.text, text)) {
-        fail_msg("\"%s\" is without \"%s\"", run->error.text, text);
-    }
+    run_must_fail(run, status, code, text);
 }
 
 static void end(struct file_run *run)
@@ -108,7 +94,7 @@ static void lines_come_when_they_are_whole(void **state)
 {
     (void)state;
     struct file_run run = {.stored_count = 0};
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     assert_false(run.source->bounded);
     assert_int_equal(run.source->watch_count, 1);
     expect(&run, "");
@@ -130,14 +116,14 @@ static void a_restart_goes_on(void **state)
     (void)state;
     struct file_run run = {.stored_count = 0};
     file_put("app.log", "one\ntw");
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     expect(&run, "one|");
     run_stop(&run);
     file_add("app.log", "o\nthree\n");
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     expect(&run, "two|three|");
     run_stop(&run);
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     expect(&run, "");
     end(&run);
 }
@@ -151,7 +137,7 @@ static void until_end_stops_at_the_last_whole_line(void **state)
     assert_true(run.ended);
     assert_string_equal(run.text, "");
     file_put("app.log", "one\ntwo\nthr");
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     file_add("app.log", "ee\nfour\n");
     expect(&run, "one|two|");
     assert_true(run.ended);
@@ -169,7 +155,7 @@ static void a_newline_may_come_late(void **state)
     file_put("app.log", "one\ntwo");
     run_all(&run, "file:app.log");
     assert_string_equal(run.text, "one|two|");
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     expect(&run, "");
     file_add("app.log", "\n");
     expect(&run, "");
@@ -179,7 +165,7 @@ static void a_newline_may_come_late(void **state)
 
     file_put("app.log", "one\ntwo");
     run_all(&run, "file:app.log");
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     file_add("app.log", "more\n");
     expect_error(&run, run_read(&run), WR_EXIT_DATA, "has grown since");
     end(&run);
@@ -196,7 +182,7 @@ static void a_line_over_the_limit_is_waited_for(void **state)
         putc('x', file);
     }
     fclose(file);
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     expect(&run, "");
     file_add("app.log", "yy");
     expect(&run, "");
@@ -219,7 +205,7 @@ static void a_renamed_file_is_read_to_its_end(void **state)
     (void)state;
     struct file_run run = {.stored_count = 0};
     file_put("app.log", "one\n");
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     expect(&run, "one|");
     move("app.log", "app.log.1");
     file_add("app.log.1", "two\n");
@@ -260,7 +246,7 @@ static void rotations_while_down_are_found(void **state)
     move("app.log", "app.log.1");
     file_put("app.log.bak", "no rotated file\n");
     file_put("app.log", "six\n");
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     expect_rotated(&run, "three|four|five|six|");
     run_stop(&run);
     run_all(&run, FOLLOW);
@@ -281,7 +267,7 @@ static void until_end_reads_rotated_files(void **state)
     move("app.log", "app.log-20240102");
     file_put("app.log", "five\nsi");
     run.until_end = true;
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     file_add("app.log", "x\n");
     expect(&run, "two|three|four|five|");
     assert_true(run.ended);
@@ -318,7 +304,7 @@ static void rotated_files_come_in_order(void **state)
             assert_int_equal(utimensat(AT_FDCWD, names[i][j], times, 0), 0);
         }
         file_put("app.log", "four\n");
-        start(&run, FOLLOW);
+        run_must_start(&run, FOLLOW);
         expect_rotated(&run, "one|two|three|four|");
         end(&run);
         clean(NULL);
@@ -333,7 +319,7 @@ static void undo_stays_in_the_file(void **state)
     struct file_run run = {.stored_count = 0};
     enum wr_source_more more;
     file_put("app.log", "one\n");
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     expect(&run, "one|");
     file_add("app.log", "two\nthree");
     move("app.log", "app.log.1");
@@ -353,7 +339,7 @@ static void undo_stays_in_the_file(void **state)
     assert_int_equal(more, WR_SOURCE_WAIT);
     run_seal(&run);
     run_stop(&run);
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     expect_rotated(&run, "four|");
     end(&run);
 }
@@ -366,7 +352,7 @@ static void a_copy_has_the_rest(void **state)
     (void)state;
     struct file_run run = {.stored_count = 0};
     file_put("app.log", "one\n");
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     expect(&run, "one|");
     file_add("app.log", "two\nthree\n");
     copy("app.log", "app.log.1");
@@ -393,7 +379,7 @@ static void copies_while_down_are_found(void **state)
     move("app.log.1", "app.log.2");
     copy("app.log", "app.log.1");
     file_put("app.log", "four\nfive\n");
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     expect_rotated(&run, "two|three|four|five|");
     run_stop(&run);
     run_all(&run, FOLLOW);
@@ -408,7 +394,7 @@ static void a_truncated_file_goes_on(void **state)
     (void)state;
     struct file_run run = {.stored_count = 0};
     file_put("app.log", "one\ntwo\n");
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     expect(&run, "one|two|");
     file_put("app.log", "x\n");
     assert_int_equal(run_read(&run), WEIR_OK);
@@ -432,7 +418,7 @@ static void what_is_lost_is_said(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct file_run run = {.stored_count = 0};
         file_put("app.log", "one\ntwo\npart of a line that is there");
-        start(&run, cases[i].uri);
+        run_must_start(&run, cases[i].uri);
         expect(&run, "one|two|");
         file_put("app.log", "new\n");
         run_clear(&run);
@@ -521,7 +507,7 @@ static void a_rewound_position_is_checked(void **state)
         run_all(&run, FOLLOW);
         move("app.log", "app.log.1");
         file_put("app.log", "three\nfour\n");
-        start(&run, FOLLOW);
+        run_must_start(&run, FOLLOW);
         expect_rotated(&run, "three|four|");
         run_stop(&run);
         assert_int_equal(run.stored[0].next, 19);
@@ -548,14 +534,14 @@ static void a_link_is_followed(void **state)
     assert_int_equal(mkdir("folder", 0777), 0);
     file_put("folder/0.log", "one\n");
     assert_int_equal(symlink("folder/0.log", "app.log"), 0);
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     assert_int_equal(run.source->watch_count, 2);
     expect(&run, "one|");
     run_stop(&run);
     file_add("folder/0.log", "two\n");
     move("folder/0.log", "folder/0.log.20240101-000000");
     file_put("folder/0.log", "three\n");
-    start(&run, FOLLOW);
+    run_must_start(&run, FOLLOW);
     expect_rotated(&run, "two|three|");
     file_put("folder/1.log", "five\n");
     file_add("folder/0.log", "four\n");

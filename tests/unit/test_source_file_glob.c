@@ -29,19 +29,10 @@ static int clean(void **state)
     return system("chmod -R u+rwX d 2>/dev/null; rm -rf d; mkdir d") == 0 ? 0 : -1;
 }
 
-static void start(struct file_run *run, const char *uri)
-{
-    if (run_start(run, uri) != WEIR_OK) {
-        fail_msg("%s: %s", uri, run->error.text);
-    }
-}
-
 static void expect(struct file_run *run, const char *text)
 {
     run_clear(run);
-    if (run_read(run) != WEIR_OK) {
-        fail_msg("%s", run->error.text);
-    }
+    run_must_read(run);
     assert_string_equal(run->text, text);
 }
 
@@ -54,11 +45,7 @@ static void expect_all(struct file_run *run, const char *uri, const char *text)
 static void expect_error(struct file_run *run, weir_status status, enum wr_exit code,
                          const char *text)
 {
-    assert_int_not_equal(status, WEIR_OK);
-    assert_int_equal(run->error.exit_code, code);
-    if (!strstr(run->error.text, text)) {
-        fail_msg("\"%s\" is without \"%s\"", run->error.text, text);
-    }
+    run_must_fail(run, status, code, text);
     run_stop(run);
     run_forget(run);
 }
@@ -79,7 +66,7 @@ static void files_are_partitions_by_name(void **state)
     assert_int_equal(mkdir("d/folder.log", 0777), 0);
     assert_int_equal(mkfifo("d/fifo.log", 0666), 0);
     assert_int_equal(symlink("nowhere", "d/dangling.log"), 0);
-    start(&run, ALL);
+    run_must_start(&run, ALL);
     assert_true(run.source->bounded);
     assert_int_equal(run.source->partition_count, 3);
     assert_non_null(getcwd(here, sizeof here));
@@ -131,10 +118,10 @@ static void nothing_matches(void **state)
     assert_int_equal(mkdir("d/only-a-folder.log", 0777), 0);
     expect_error(&run, run_start(&run, ALL), WR_EXIT_NO_INPUT, "/d/*.log");
     expect_error(&run, run_start(&run, "file:nowhere/*.log"), WR_EXIT_NO_INPUT, "nowhere/*.log");
-    start(&run, LIVE);
+    run_must_start(&run, LIVE);
     expect(&run, "");
     run_stop(&run);
-    start(&run, "file:nowhere/*.log?follow=true");
+    run_must_start(&run, "file:nowhere/*.log?follow=true");
     assert_int_equal(run.source->watch_count, 0);
     expect(&run, "");
     run_stop(&run);
@@ -209,7 +196,7 @@ static void unread_files_must_not_vanish(void **state)
             j += 4;
         }
         file_put("d/b.log", "b1\n");
-        start(&run, ALL);
+        run_must_start(&run, ALL);
         while (run.source->partitions[0]->next == 0) {
             assert_int_equal(run_poll(&run, 0, &more), WEIR_OK);
         }
@@ -310,7 +297,7 @@ static void new_files_are_picked_up(void **state)
     (void)state;
     struct file_run run = {.stored_count = 0};
     file_put("d/a.log", "a1\n");
-    start(&run, LIVE);
+    run_must_start(&run, LIVE);
     assert_int_equal(run.source->watch_count, 1);
     expect(&run, "a1|");
     file_put("d/b.log", "b1\n");
@@ -355,7 +342,7 @@ static void rotation_within_the_pattern_reads_once(void **state)
             snprintf(line, sizeof line, "line %d\n", i);
             file_add("d/app.log", line);
             snprintf(wanted + strlen(wanted), 40, "line %d|", i);
-            start(&run, LIVE);
+            run_must_start(&run, LIVE);
             for (int j = 0; i % 2 == 1 && j < 4; j++) {
                 run_clear(&run);
                 assert_int_equal(run_read(&run), WEIR_OK);
@@ -392,7 +379,7 @@ static void rotation_out_of_the_pattern_loses_nothing(void **state)
                             "d/a.log; sleep 0.01; mv d/a.log.1 d/a.log.2; mv d/a.log "
                             "d/a.log.1; sleep 0.01; echo four > d/a.log; echo own > d/a-1.log"),
                      0);
-    start(&run, "file:d/*.log?follow=true");
+    run_must_start(&run, "file:d/*.log?follow=true");
     for (int i = 0; i < 8; i++) {
         run_clear(&run);
         assert_int_equal(run_read(&run), WEIR_OK);

@@ -48,11 +48,7 @@ static size_t load(unsigned char *data, size_t room)
 static void expect_error(struct file_run *run, weir_status status, enum wr_exit code,
                          const char *text)
 {
-    assert_int_not_equal(status, WEIR_OK);
-    assert_int_equal(run->error.exit_code, code);
-    if (!strstr(run->error.text, text)) {
-        fail_msg("\"%s\" is without \"%s\"", run->error.text, text);
-    }
+    run_must_fail(run, status, code, text);
     run_stop(run);
     run_forget(run);
 }
