@@ -153,6 +153,14 @@ static weir_status check_known(const struct wr_node *node, const struct wr_sourc
                    stored->source);
 }
 
+/* From where its source has put it. */
+static void begin_part(struct wr_part *part)
+{
+    part->next = part->at->next;
+    part->sealed_next = part->next;
+    part->at->kept = part->next;
+}
+
 static weir_status start_source(struct wr_instance *instance, const struct wr_catalog *catalog,
                                 struct wr_node *node, struct wr_error *error)
 {
@@ -175,9 +183,7 @@ static weir_status start_source(struct wr_instance *instance, const struct wr_ca
         if (instance->options->until_end) {
             WR_TRY(source->ops->bound(source, part->at, error));
         }
-        part->next = part->at->next;
-        part->sealed_next = part->next;
-        part->at->kept = part->next;
+        begin_part(part);
         part->defined = stored != NULL;
     }
     return WEIR_OK;
@@ -222,9 +228,7 @@ static weir_status discover_source(struct wr_instance *instance, struct wr_node 
     }
     for (size_t i = first; i < instance->part_count; i++) {
         struct wr_part *part = &instance->parts[i];
-        part->next = part->at->next;
-        part->sealed_next = part->next;
-        part->at->kept = part->next;
+        begin_part(part);
         wr_log(instance->env, WR_LOG_DEBUG, "source %s: new partition %.400s", source->name,
                part->at->part);
     }
