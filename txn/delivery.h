@@ -1,7 +1,7 @@
 /* delivery.h: the order in which a write set's two halves, effects and positions, reach the store,
  * and how outside sinks are written. delivery.c alone knows the modes.
  *
- * Thread: decide, but for wr_delivery_new, _start and _free (before the threads start and after
+ * Thread: decide, but for wr_deliverer_new, _start and _free (before the threads start and after
  * they ended) and what takes a mode (any).
  *
  * SPDX-License-Identifier: Apache-2.0 */

@@ -1,6 +1,6 @@
 /* epoch.h: the write set of one epoch: everything its units did, in memory, until it is decided.
  *
- *          wr_epoch_begin         wr_epoch_seal          wr_delivery_decide
+ *          wr_epoch_begin         wr_epoch_seal         wr_deliverer_decide
  *   EMPTY ───────────────▶ FILLING ─────────────▶ SEALED ─────────────────▶ DECIDED
  *                           │  ▲                                               │
  *             wr_epoch_undo └──┘◀──────────────────────────────────────────────┘

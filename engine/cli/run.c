@@ -140,7 +140,7 @@ static const char help_options[] =
 "What it shows\n"
 "      --stats FILE|-       a JSON line a second, and one with totals at the end\n"
 "  -q, --quiet              only warnings and errors\n"
-"  -v, --verbose            more\n"
+"  -v, --verbose            more: inputs, epochs, checkpoints, retries\n"
 "\n"
 "Exit codes\n"
 "  0 done or stopped   64 misspelt option, name or URI   65 bad data\n"
