@@ -392,8 +392,10 @@ static weir_status rename_all(struct work *work)
     for (size_t i = 0; i < renames->count; i++) {
         const struct wr_setting *at = &renames->items[i];
         if (done[i]) {
-            WR_TRY(say(work, "--rename %s=%s: done already, by an earlier start", at->name,
-                       at->value));
+            WR_TRY(say(work,
+                       "--rename %s=%s: taken as done already, by an earlier start: the store "
+                       "knows `%s`",
+                       at->name, at->value, at->value));
             continue;
         }
         WR_TRY(plan_rename(work, i, &list[count++]));
