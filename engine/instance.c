@@ -220,8 +220,7 @@ bool wr_instance_full(const struct wr_instance *instance)
 {
     int64_t records = instance->options->epoch_records;
     return instance->units >= (records > 0 ? records : WR_EPOCH_RECORDS_DEFAULT) ||
-           instance->failures.passed ||
-           wr_epoch_bytes(instance->filling) >= WR_EPOCH_BYTES_MAX;
+           instance->failures.passed || wr_epoch_bytes(instance->filling) >= WR_EPOCH_BYTES_MAX;
 }
 
 bool wr_instance_has_work(const struct wr_instance *instance)
@@ -310,9 +309,14 @@ weir_status wr_instance_decide(struct wr_instance *instance, bool epoch,
     WR_TRY(wr_store_check_there(instance->store, error));
     WR_TRY(wr_deliverer_decide(instance->deliverer, sealed, markers, marker_count, error));
     if (sealed) {
-        wr_metrics_decided(&instance->metrics,
-                           instance->env->monotonic_us(instance->env) - from_us);
+        const struct wr_observer *observer = instance->options->observer;
+        int64_t took_us = instance->env->monotonic_us(instance->env) - from_us;
+        wr_histogram_add(&instance->metrics.decide, took_us, 1);
+        count(&instance->metrics.decided_us, took_us);
         count(&instance->metrics.epochs, 1);
+        if (observer) {
+            observer->decided(observer->data, instance, sealed->records_in);
+        }
         if (wr_store_is_behind(instance->store)) {
             WR_TRY(wr_store_checkpoint(instance->store, error));
         }

@@ -51,6 +51,11 @@ static void waiting_for(struct wr_loop *loop, enum wr_waiting what)
     atomic_store_explicit(&loop->instance->metrics.waiting_for, what, memory_order_relaxed);
 }
 
+static void spent(_Atomic int64_t *counter, struct wr_loop *loop, int64_t from_us)
+{
+    atomic_fetch_add_explicit(counter, wr_loop_now_us(loop) - from_us, memory_order_relaxed);
+}
+
 /* Waits until something changes, at most this long. False: the run ends now. */
 static bool operator_wait(struct wr_loop *loop, int64_t milliseconds)
 {
@@ -178,13 +183,17 @@ static weir_status operate_round(struct wr_loop *loop, bool *end_out, struct wr_
     WR_TRY(wr_inputs_discover(instance, error));
     wr_instance_measure(instance, false);
     if (!wr_instance_queued(instance)) {
+        int64_t from_us = wr_loop_now_us(loop);
         weir_status status = wr_instance_poll(instance, &more, error);
+        spent(&instance->metrics.read_us, loop, from_us);
         if (status != WEIR_OK) {
             return keep_read(loop, status);
         }
     }
     waiting_for(loop, WR_WAITING_OPERATORS);
+    int64_t from_us = wr_loop_now_us(loop);
     WR_TRY(fill(loop, &idle, error));
+    spent(&instance->metrics.operate_us, loop, from_us);
     wr_reader_end(instance->reader); /* a snapshot in the WAL keeps it from starting over */
     bool ended = more == WR_SOURCE_ENDED && idle && wr_pace_all_read(instance);
     if (ended && instance->options->drain && !instance->draining) {
@@ -259,8 +268,8 @@ static bool decide_wait(struct wr_loop *loop, bool *sealed_out, bool *markers_ou
     while (!loop->sealed && !loop->markers && !loop->quit && due_ms > 0) {
         if (due_ms == INT64_MAX) {
             uv_cond_wait(&loop->for_decide, &loop->mutex);
-        } else if (uv_cond_timedwait(&loop->for_decide, &loop->mutex,
-                                     (uint64_t)due_ms * 1000000) != 0) {
+        } else if (uv_cond_timedwait(&loop->for_decide, &loop->mutex, (uint64_t)due_ms * 1000000) !=
+                   0) {
             break;
         }
     }

@@ -1,74 +1,13 @@
 /* metrics.c: see metrics.h.
  *
- * The histogram is log-linear, as HdrHistogram's: values below 16 have a bucket each, and every
- * power of two above is cut into 16 buckets of equal width. 512 buckets reach 2^35 microseconds,
- * more than nine hours; what a quantile says (the middle of its bucket) is within about 3 %.
- *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/metrics.h"
 
 #include <inttypes.h>
 
-#include "txn/base/assert.h"
-
-enum { SUB_BITS = 4, SUB = 1 << SUB_BITS };
-_Static_assert(WR_HISTOGRAM_BUCKETS == 32 * SUB, "the exact values, and 31 powers of two");
-
-/* ---- Histogram ------------------------------------------------------------------------------- */
-
-static int bucket_of(int64_t value)
-{
-    if (value < SUB) {
-        return value < 0 ? 0 : (int)value;
-    }
-    int shift = 63 - __builtin_clzll((unsigned long long)value) - SUB_BITS;
-    int bucket = (shift + 1) * SUB + (int)((value >> shift) & (SUB - 1));
-    return bucket < WR_HISTOGRAM_BUCKETS ? bucket : WR_HISTOGRAM_BUCKETS - 1;
-}
-
-/* The middle of a bucket. */
-static double bucket_middle(int bucket)
-{
-    if (bucket < SUB) {
-        return bucket;
-    }
-    int shift = bucket / SUB - 1;
-    int64_t low = (int64_t)(SUB + bucket % SUB) << shift;
-    return (double)low + (double)(((int64_t)1 << shift) - 1) / 2;
-}
-
-void wr_metrics_decided(struct wr_metrics *metrics, int64_t microseconds)
-{
-    int bucket = bucket_of(microseconds);
-    wr_assert_that(bucket, <, WR_HISTOGRAM_BUCKETS);
-    atomic_fetch_add_explicit(&metrics->decide_us[bucket], 1, memory_order_relaxed);
-}
-
 static int64_t load(const _Atomic int64_t *value)
 {
     return atomic_load_explicit(value, memory_order_relaxed);
-}
-
-double wr_metrics_decide_ms(const struct wr_metrics *metrics, double quantile)
-{
-    int64_t total = 0, below = 0;
-    for (int bucket = 0; bucket < WR_HISTOGRAM_BUCKETS; bucket++) {
-        total += load(&metrics->decide_us[bucket]);
-    }
-    double wanted = quantile * (double)total; /* so many are at or below the answer */
-    int last = 0;
-    for (int bucket = 0; bucket < WR_HISTOGRAM_BUCKETS; bucket++) {
-        int64_t count = load(&metrics->decide_us[bucket]);
-        if (count == 0) {
-            continue;
-        }
-        below += count;
-        last = bucket;
-        if ((double)below >= wanted) {
-            break;
-        }
-    }
-    return total == 0 ? 0 : bucket_middle(last) / 1000;
 }
 
 /* ---- The JSON line --------------------------------------------------------------------------- */
@@ -124,8 +63,8 @@ void wr_metrics_write(const struct wr_metrics *metrics, const struct wr_store_st
     } else {
         put_rate(file, records_in - previous_records, now_us - previous_us);
     }
-    put_thousandths(file, "decide_ms_p50", (int64_t)(wr_metrics_decide_ms(metrics, 0.5) * 1000));
-    put_thousandths(file, "decide_ms_p99", (int64_t)(wr_metrics_decide_ms(metrics, 0.99) * 1000));
+    put_thousandths(file, "decide_ms_p50", (int64_t)wr_histogram_us(&metrics->decide, 0.5));
+    put_thousandths(file, "decide_ms_p99", (int64_t)wr_histogram_us(&metrics->decide, 0.99));
     put_number(file, "fsyncs", store->fsyncs);
     put_number(file, "bytes_written", store->bytes_written);
     put_number(file, "store_bytes", store->store_bytes);

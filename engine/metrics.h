@@ -5,14 +5,12 @@
 #ifndef WR_METRICS_H
 #define WR_METRICS_H
 
-#include <stdatomic.h>
 #include <stdio.h>
 
+#include "txn/base/histogram.h"
 #include "txn/store.h"
 
 enum wr_waiting { WR_WAITING_INPUT, WR_WAITING_OPERATORS, WR_WAITING_DECIDE, WR_WAITING_FORWARD };
-
-enum { WR_HISTOGRAM_BUCKETS = 512 };
 
 struct wr_metrics {
     _Atomic int64_t records_in, records_out, rejects, late, epochs, lag_records, backlog_records;
@@ -24,14 +22,13 @@ struct wr_metrics {
     _Atomic int64_t units;
     const char *_Atomic calling;
     _Atomic int64_t deciding_us;
-    _Atomic int64_t decide_us[WR_HISTOGRAM_BUCKETS]; /* counts; about 3 % wide, see metrics.c */
+    struct wr_histogram decide; /* from the start of a decision to its end */
+    /* Where the threads' time went, in microseconds: polling sources and running units (operator
+     * thread), deciding (decide thread; with its fsyncs, which wr_store_stats has apart). */
+    _Atomic int64_t read_us, operate_us, decided_us;
     int64_t started_us;
     int64_t generation;
 };
-
-void wr_metrics_decided(struct wr_metrics *metrics, int64_t microseconds);
-/* Decide time at a quantile (0.5, 0.99) in milliseconds, over the whole run. */
-double wr_metrics_decide_ms(const struct wr_metrics *metrics, double quantile);
 
 /* One JSON object, one line: records_in, records_out, rejects, late, epochs, seconds,
  * records_per_s, decide_ms_p50, decide_ms_p99, fsyncs, bytes_written, store_bytes, wal_bytes,

@@ -10,6 +10,17 @@
 #include "engine/metrics.h"
 #include "txn/delivery.h"
 
+struct wr_instance;
+
+/* Watches a run from within its process: what `weir bench` measures with. */
+struct wr_observer {
+    /* An epoch with so many input records was decided just now. Thread: decide. */
+    void (*decided)(void *data, const struct wr_instance *instance, int64_t records);
+    /* Every thread has ended; the instance is still open. Thread: main. */
+    void (*ended)(void *data, const struct wr_instance *instance);
+    void *data;
+};
+
 struct wr_run_options {
     const char *store; /* NULL: NAME.weir in the working directory */
     struct wr_settings inputs, outputs, defines;
@@ -27,6 +38,7 @@ struct wr_run_options {
     struct wr_settings rewinds; /* SOURCE=earliest|OFFSET */
     const char *stats; /* file, "-" for standard output, NULL: none */
     int verbosity; /* -q: -1, -v: 1 */
+    const struct wr_observer *observer; /* NULL: none */
 };
 /* Fills in the defaults of the design. */
 void wr_run_options_init(struct wr_run_options *options);

@@ -42,7 +42,8 @@ static void draw_progress(struct wr_show *show, int64_t now_us)
     fprintf(stderr,
             "\r%" PRId64 " records%s, %.0f/s, %" PRId64 " epochs, decide p99 %.1f ms, waits for %s"
             "\033[K",
-            records, behind, rate, load(&metrics->epochs), wr_metrics_decide_ms(metrics, 0.99),
+            records, behind, rate, load(&metrics->epochs),
+            wr_histogram_us(&metrics->decide, 0.99) / 1000,
             wr_waiting_name(waiting_for(show->instance)));
     fflush(stderr);
     show->drawn = true;
@@ -78,11 +79,11 @@ static void say_epochs(struct wr_show *show, int64_t now_us)
            "%" PRId64 " epoch%s decided in %" PRId64 " ms: %" PRId64 " records, %" PRId64
            " KiB written, %" PRId64 " fsyncs; decide time of all so far p50 %.1f ms, p99 %.1f ms; "
            "store %" PRId64 " KiB, write-ahead log %" PRId64 " KiB; %" PRId64 " records to forward",
-           epochs - last->epochs, epochs - last->epochs == 1 ? "" : "s",
-           (now_us - last->us) / 1000, records - last->records,
-           (store.bytes_written - last->bytes_written) / KIB, store.fsyncs - last->fsyncs,
-           wr_metrics_decide_ms(metrics, 0.5), wr_metrics_decide_ms(metrics, 0.99),
-           store.store_bytes / KIB, store.wal_bytes / KIB, load(&metrics->backlog_records));
+           epochs - last->epochs, epochs - last->epochs == 1 ? "" : "s", (now_us - last->us) / 1000,
+           records - last->records, (store.bytes_written - last->bytes_written) / KIB,
+           store.fsyncs - last->fsyncs, wr_histogram_us(&metrics->decide, 0.5) / 1000,
+           wr_histogram_us(&metrics->decide, 0.99) / 1000, store.store_bytes / KIB,
+           store.wal_bytes / KIB, load(&metrics->backlog_records));
     *last = (struct wr_show_last){now_us, records, epochs, store.fsyncs, store.bytes_written};
 }
 

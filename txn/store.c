@@ -27,7 +27,7 @@ static weir_status open_database(struct wr_store *store, const struct wr_store_o
                                  struct wr_error *error)
 {
     static const char *const sync_names[] = {"FULL", "NORMAL", "OFF"};
-    WR_TRY(wr_store_vfs_open(&store->vfs, error));
+    WR_TRY(wr_store_vfs_open(store->env, &store->vfs, error));
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                 (options->create ? SQLITE_OPEN_CREATE : 0);
     int code = sqlite3_open_v2(store->info.path, &store->sql.db, flags, store->vfs->name);
@@ -366,6 +366,7 @@ void wr_store_stats(const struct wr_store *store, struct wr_store_stats *stats_o
     const struct wr_store_vfs *vfs = store->vfs;
     *stats_out = (struct wr_store_stats){
         .fsyncs = atomic_load_explicit(&vfs->fsyncs, memory_order_relaxed),
+        .fsync_us = atomic_load_explicit(&vfs->fsync_us, memory_order_relaxed),
         .bytes_written = atomic_load_explicit(&vfs->bytes_written, memory_order_relaxed),
         .store_bytes = file_bytes(store->info.path, ""),
         .wal_bytes = file_bytes(store->info.path, "-wal"),

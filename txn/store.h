@@ -158,7 +158,7 @@ weir_status wr_store_checkpoint(struct wr_store *store, struct wr_error *error);
 bool wr_store_is_behind(const struct wr_store *store);
 
 struct wr_store_stats {
-    int64_t fsyncs, bytes_written; /* by this process, counted in the VFS */
+    int64_t fsyncs, fsync_us, bytes_written; /* by this process, counted in the VFS */
     int64_t store_bytes, wal_bytes;
 };
 /* Thread: any (atomic counters). */

@@ -24,11 +24,13 @@ weir_status wr_store_lock(const char *store_path, int *file_out, struct wr_error
 struct wr_store_vfs {
     sqlite3_vfs vfs;
     char name[32];
-    atomic_llong fsyncs, bytes_written;
+    struct wr_env *env;
+    atomic_llong fsyncs, fsync_us, bytes_written;
     long wal_restarts; /* times that the WAL was written from its start */
 };
 /* Registered over the default VFS of this moment. */
-weir_status wr_store_vfs_open(struct wr_store_vfs **vfs_out, struct wr_error *error);
+weir_status wr_store_vfs_open(struct wr_env *env, struct wr_store_vfs **vfs_out,
+                              struct wr_error *error);
 void wr_store_vfs_close(struct wr_store_vfs *vfs); /* NULL is ignored */
 
 /* ---- Tables (store_schema.c) ----------------------------------------------------------------- */
@@ -160,8 +162,8 @@ weir_status wr_store_apply_tables(struct wr_store *store, const struct wr_epoch 
 weir_status wr_store_apply_logs(struct wr_store *store, const struct wr_epoch *epoch,
                                 bool no_outboxes, int64_t now_ms, struct wr_error *error);
 /* Trims one partition by the sink's retention. */
-weir_status wr_store_trim_old(struct wr_store *store, const struct wr_sink *sink,
-                              int32_t partition, int64_t now_ms, struct wr_error *error);
+weir_status wr_store_trim_old(struct wr_store *store, const struct wr_sink *sink, int32_t partition,
+                              int64_t now_ms, struct wr_error *error);
 weir_status wr_store_apply_marker(struct wr_store *store, const struct wr_marker *marker,
                                   struct wr_error *error);
 /* The epoch's own row: positions and offsets as they are now. */

@@ -63,8 +63,13 @@ static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
 static int file_sync(sqlite3_file *base, int flags)
 {
     sqlite3_file *real = real_of(base);
-    atomic_fetch_add_explicit(&file_of(base)->vfs->fsyncs, 1, memory_order_relaxed);
-    return real->pMethods->xSync(real, flags);
+    struct wr_store_vfs *vfs = file_of(base)->vfs;
+    int64_t from_us = vfs->env->monotonic_us(vfs->env);
+    int code = real->pMethods->xSync(real, flags);
+    atomic_fetch_add_explicit(&vfs->fsyncs, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&vfs->fsync_us, vfs->env->monotonic_us(vfs->env) - from_us,
+                              memory_order_relaxed);
+    return code;
 }
 
 static int file_size(sqlite3_file *base, sqlite3_int64 *size_out)
@@ -212,7 +217,8 @@ static int vfs_last_error(sqlite3_vfs *vfs, int size, char *text_out)
     return below(vfs)->xGetLastError(below(vfs), size, text_out);
 }
 
-weir_status wr_store_vfs_open(struct wr_store_vfs **vfs_out, struct wr_error *error)
+weir_status wr_store_vfs_open(struct wr_env *env, struct wr_store_vfs **vfs_out,
+                              struct wr_error *error)
 {
     *vfs_out = NULL;
     sqlite3_vfs *real = sqlite3_vfs_find(NULL);
@@ -221,6 +227,7 @@ weir_status wr_store_vfs_open(struct wr_store_vfs **vfs_out, struct wr_error *er
         free(vfs);
         return wr_fail_memory(error); /* without memory SQLite cannot start, and has no VFS */
     }
+    vfs->env = env;
     snprintf(vfs->name, sizeof vfs->name, "weir-%p", (void *)vfs);
     vfs->vfs = (sqlite3_vfs){
         .iVersion = 1, /* the default time in double will do: weir's SQL never asks for it */

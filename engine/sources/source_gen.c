@@ -34,7 +34,6 @@ struct gen_source {
     struct word *words; /* of the ranks below words_ready */
     uint64_t words_ready;
     char filler;
-    int64_t opened_us;
     int64_t *first; /* per partition: where this run began */
 };
 
@@ -172,7 +171,7 @@ static int64_t due(const struct gen_source *gen, int64_t partition)
     if (gen->rate == 0) {
         return INT64_MAX;
     }
-    int64_t since_us = gen->base.env->monotonic_us(gen->base.env) - gen->opened_us;
+    int64_t since_us = gen->base.env->monotonic_us(gen->base.env) - gen->base.paced_from_us;
     uint64_t us = since_us > 0 ? (uint64_t)since_us : 0;
     uint64_t made = us / 1000000 * gen->rate + us % 1000000 * gen->rate / 1000000;
     uint64_t here = (made + gen->partitions - 1 - (uint64_t)partition) / gen->partitions;
@@ -392,7 +391,7 @@ weir_status wr_source_gen_open(struct wr_env *env, const char *name,
         WR_TRY(make_words(gen, arena, error));
     }
     WR_TRY(make_partitions(gen, arena, error));
-    gen->opened_us = env->monotonic_us(env);
+    gen->base.paced_from_us = gen->rate ? env->monotonic_us(env) : 0;
     *source_out = &gen->base;
     return WEIR_OK;
 }
