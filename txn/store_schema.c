@@ -6,54 +6,70 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 #include "txn/store_inner.h"
 
 /* One statement per name, so that wr_store_name_reserved sees every name there is. */
 struct table {
+    int since; /* the format that brought it */
     const char *name, *text;
 };
 
 static const struct table tables[] = {
-    {"meta", "CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID"},
-    {"epoch", "CREATE TABLE epoch(number INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL,"
-              " records INTEGER NOT NULL, positions TEXT NOT NULL, offsets TEXT NOT NULL) STRICT"},
-    {"position", "CREATE TABLE position(source TEXT, part TEXT, next INTEGER NOT NULL,"
-                 " watermark_ms INTEGER, idle INTEGER NOT NULL, identity TEXT,"
-                 " PRIMARY KEY(source, part)) STRICT, WITHOUT ROWID"},
-    {"node", "CREATE TABLE node(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
-             " version INTEGER NOT NULL, watermark_ms INTEGER) STRICT"},
-    {"watermark", "CREATE TABLE watermark(node INTEGER, source TEXT, part TEXT,"
-                  " watermark_ms INTEGER, idle INTEGER NOT NULL,"
-                  " PRIMARY KEY(node, source, part)) STRICT, WITHOUT ROWID"},
-    {"state", "CREATE TABLE state(node INTEGER NOT NULL, key BLOB NOT NULL, slot BLOB NOT NULL,"
-              " value BLOB NOT NULL, PRIMARY KEY(node, key, slot)) WITHOUT ROWID"},
-    {"timer", "CREATE TABLE timer(node INTEGER NOT NULL, key BLOB NOT NULL, name BLOB NOT NULL,"
-              " clock INTEGER NOT NULL, time_ms INTEGER NOT NULL,"
-              " PRIMARY KEY(node, key, name)) WITHOUT ROWID"},
-    {"timer_due", "CREATE INDEX timer_due ON timer(node, clock, time_ms, key, name)"},
-    {"topic", "CREATE TABLE topic(id INTEGER PRIMARY KEY, name TEXT NOT NULL,"
-              " outbox INTEGER NOT NULL, partitions INTEGER NOT NULL, retain_ms INTEGER NOT NULL,"
-              " retain_bytes INTEGER NOT NULL, UNIQUE(name, outbox)) STRICT"},
-    {"partition", "CREATE TABLE partition(topic INTEGER, partition INTEGER,"
-                  " first INTEGER NOT NULL, next INTEGER NOT NULL, bytes INTEGER NOT NULL,"
-                  " crc INTEGER NOT NULL, PRIMARY KEY(topic, partition)) STRICT, WITHOUT ROWID"},
-    {"log", "CREATE TABLE log(id INTEGER PRIMARY KEY, topic INTEGER NOT NULL,"
-            " partition INTEGER NOT NULL, first_offset INTEGER NOT NULL, count INTEGER NOT NULL,"
-            " epoch INTEGER NOT NULL, written_ms INTEGER NOT NULL, crc INTEGER NOT NULL,"
-            " batch BLOB NOT NULL) STRICT"},
-    {"log_offset", "CREATE UNIQUE INDEX log_offset ON log(topic, partition, first_offset)"},
-    {"marker", "CREATE TABLE marker(sink TEXT PRIMARY KEY, next INTEGER NOT NULL,"
-               " length INTEGER NOT NULL, incarnation INTEGER NOT NULL, crc INTEGER NOT NULL,"
-               " identity TEXT) STRICT, WITHOUT ROWID"},
-    {"sink", "CREATE TABLE sink(name TEXT PRIMARY KEY, kind TEXT NOT NULL, uri TEXT,"
-             " topic INTEGER, table_name TEXT) STRICT, WITHOUT ROWID"},
-    {"reject", "CREATE TABLE reject(id INTEGER PRIMARY KEY AUTOINCREMENT, epoch INTEGER NOT NULL,"
-               " source TEXT, part TEXT, offset INTEGER, node TEXT NOT NULL,"
-               " input INTEGER NOT NULL, seq INTEGER NOT NULL, key BLOB, value BLOB,"
-               " headers BLOB, time_ms INTEGER NOT NULL, timer BLOB, reason TEXT NOT NULL) STRICT"},
-    {"retry", "CREATE TABLE retry(reject INTEGER PRIMARY KEY) STRICT"}, /* since format 2 */
+    {1, "meta", "CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID"},
+    {1, "epoch",
+     "CREATE TABLE epoch(number INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL,"
+     " records INTEGER NOT NULL, positions TEXT NOT NULL, offsets TEXT NOT NULL) STRICT"},
+    {1, "position",
+     "CREATE TABLE position(source TEXT, part TEXT, next INTEGER NOT NULL,"
+     " watermark_ms INTEGER, idle INTEGER NOT NULL, identity TEXT,"
+     " PRIMARY KEY(source, part)) STRICT, WITHOUT ROWID"},
+    {1, "node",
+     "CREATE TABLE node(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
+     " version INTEGER NOT NULL, watermark_ms INTEGER) STRICT"},
+    {1, "watermark",
+     "CREATE TABLE watermark(node INTEGER, source TEXT, part TEXT,"
+     " watermark_ms INTEGER, idle INTEGER NOT NULL,"
+     " PRIMARY KEY(node, source, part)) STRICT, WITHOUT ROWID"},
+    {1, "state",
+     "CREATE TABLE state(node INTEGER NOT NULL, key BLOB NOT NULL, slot BLOB NOT NULL,"
+     " value BLOB NOT NULL, PRIMARY KEY(node, key, slot)) WITHOUT ROWID"},
+    {1, "timer",
+     "CREATE TABLE timer(node INTEGER NOT NULL, key BLOB NOT NULL, name BLOB NOT NULL,"
+     " clock INTEGER NOT NULL, time_ms INTEGER NOT NULL,"
+     " PRIMARY KEY(node, key, name)) WITHOUT ROWID"},
+    {1, "timer_due", "CREATE INDEX timer_due ON timer(node, clock, time_ms, key, name)"},
+    {1, "topic",
+     "CREATE TABLE topic(id INTEGER PRIMARY KEY, name TEXT NOT NULL,"
+     " outbox INTEGER NOT NULL, partitions INTEGER NOT NULL, retain_ms INTEGER NOT NULL,"
+     " retain_bytes INTEGER NOT NULL, UNIQUE(name, outbox)) STRICT"},
+    {1, "partition",
+     "CREATE TABLE partition(topic INTEGER, partition INTEGER,"
+     " first INTEGER NOT NULL, next INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+     " crc INTEGER NOT NULL, PRIMARY KEY(topic, partition)) STRICT, WITHOUT ROWID"},
+    {1, "log",
+     "CREATE TABLE log(id INTEGER PRIMARY KEY, topic INTEGER NOT NULL,"
+     " partition INTEGER NOT NULL, first_offset INTEGER NOT NULL, count INTEGER NOT NULL,"
+     " epoch INTEGER NOT NULL, written_ms INTEGER NOT NULL, crc INTEGER NOT NULL,"
+     " batch BLOB NOT NULL) STRICT"},
+    {1, "log_offset", "CREATE UNIQUE INDEX log_offset ON log(topic, partition, first_offset)"},
+    {1, "marker",
+     "CREATE TABLE marker(sink TEXT PRIMARY KEY, next INTEGER NOT NULL,"
+     " length INTEGER NOT NULL, incarnation INTEGER NOT NULL, crc INTEGER NOT NULL,"
+     " identity TEXT) STRICT, WITHOUT ROWID"},
+    {1, "sink",
+     "CREATE TABLE sink(name TEXT PRIMARY KEY, kind TEXT NOT NULL, uri TEXT,"
+     " topic INTEGER, table_name TEXT) STRICT, WITHOUT ROWID"},
+    {1, "reject",
+     "CREATE TABLE reject(id INTEGER PRIMARY KEY AUTOINCREMENT, epoch INTEGER NOT NULL,"
+     " source TEXT, part TEXT, offset INTEGER, node TEXT NOT NULL,"
+     " input INTEGER NOT NULL, seq INTEGER NOT NULL, key BLOB, value BLOB,"
+     " headers BLOB, time_ms INTEGER NOT NULL, timer BLOB, reason TEXT NOT NULL) STRICT"},
+    {2, "retry", "CREATE TABLE retry(reject INTEGER PRIMARY KEY) STRICT"},
+    {3, "changelog",
+     "CREATE TABLE changelog(epoch INTEGER PRIMARY KEY, entries BLOB NOT NULL) STRICT"},
 };
 enum { TABLE_COUNT = sizeof tables / sizeof *tables };
 
@@ -78,20 +94,32 @@ weir_status wr_store_schema_create(struct wr_sql *sql, struct wr_error *error)
     return wr_sql_exec(sql, text, error);
 }
 
-weir_status wr_store_schema_migrate(struct wr_sql *sql, struct wr_error *error)
+static weir_status check_name_free(struct wr_sql *sql, const struct table *table,
+                                   struct wr_error *error)
 {
     int64_t taken;
-    const struct table *retry = &tables[TABLE_COUNT - 1];
     WR_TRY(wr_sql_find(sql, "SELECT 1 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE",
-                       retry->name, &taken, error));
-    if (taken) {
-        return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
-                       "cannot %s %s: it has a table `%s`, a name that is weir's own since format "
-                       "%d; rename it (sqlite3 %s 'ALTER TABLE %s RENAME TO ...'), and the job's "
-                       "sink with it",
-                       sql->doing, sql->path, retry->name, WR_STORE_FORMAT, sql->path, retry->name);
+                       table->name, &taken, error));
+    if (!taken) {
+        return WEIR_OK;
     }
-    WR_TRY(wr_sql_exec(sql, retry->text, error));
+    return wr_fail(error, WEIR_FATAL, WR_EXIT_CONFIG,
+                   "cannot %s %s: it has a table `%s`, a name that is weir's own since format "
+                   "%d; rename it (sqlite3 %s 'ALTER TABLE %s RENAME TO ...'), and the job's "
+                   "sink with it",
+                   sql->doing, sql->path, table->name, table->since, sql->path, table->name);
+}
+
+weir_status wr_store_schema_migrate(struct wr_sql *sql, struct wr_error *error)
+{
+    int64_t format;
+    WR_TRY(wr_sql_integer(sql, "PRAGMA user_version", &format, error));
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        if (tables[i].since > format) {
+            WR_TRY(check_name_free(sql, &tables[i], error));
+            WR_TRY(wr_sql_exec(sql, tables[i].text, error));
+        }
+    }
     char text[64];
     snprintf(text, sizeof text, "PRAGMA user_version=%d", WR_STORE_FORMAT);
     return wr_sql_exec(sql, text, error);
@@ -99,8 +127,16 @@ weir_status wr_store_schema_migrate(struct wr_sql *sql, struct wr_error *error)
 
 weir_status wr_store_schema_stand_in(struct wr_sql *sql, struct wr_error *error)
 {
-    return wr_sql_exec(sql, "CREATE TEMP TABLE IF NOT EXISTS retry(reject INTEGER PRIMARY KEY)",
-                       error);
+    int64_t format;
+    WR_TRY(wr_sql_integer(sql, "PRAGMA user_version", &format, error));
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        if (tables[i].since > format) {
+            char text[512];
+            snprintf(text, sizeof text, "CREATE TEMP %s", tables[i].text + strlen("CREATE "));
+            WR_TRY(wr_sql_exec(sql, text, error));
+        }
+    }
+    return WEIR_OK;
 }
 
 weir_status wr_store_meta(struct wr_sql *sql, const char *key, char *text, size_t size,

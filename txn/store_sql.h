@@ -19,7 +19,7 @@
 /* "weir" as a number: PRAGMA application_id of a store. */
 #define WR_STORE_MARK 0x77656972
 /* PRAGMA user_version: the format of the tables and batches. */
-#define WR_STORE_FORMAT 2
+#define WR_STORE_FORMAT 3
 #define WR_STORE_BUSY_MS 10000 /* how long a foreign writer is waited for */
 #define WR_STORE_PAGE_BYTES 16384
 #define WR_STORE_CACHE_KIB 8192 /* SQLite's page cache, for each connection */
