@@ -34,6 +34,17 @@ static const char *likely_name(struct wr_instance *instance, const struct wr_cat
     return near ? near : count == 1 ? names[0] : "NEW";
 }
 
+bool wr_change_may_touch(const struct wr_instance *instance, const struct wr_catalog *catalog)
+{
+    bool may = wr_change_asked(instance->options);
+    for (size_t i = 0; i < catalog->node_count && !may; i++) {
+        const struct wr_stored_node *stored = &catalog->nodes[i];
+        const struct wr_node *node = wr_change_node(instance->job, stored->name);
+        may = !node || (node->kind == WR_NODE_THROUGH && node->version != stored->version);
+    }
+    return may;
+}
+
 /* Every position must belong to a source that the job still has. */
 static weir_status check_position(struct wr_instance *instance, const struct wr_catalog *catalog,
                                   const struct wr_position *stored, struct wr_error *error)

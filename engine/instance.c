@@ -275,6 +275,7 @@ weir_status wr_instance_seal(struct wr_instance *instance, struct wr_error *erro
     WR_TRY(seal_positions(instance, error));
     WR_TRY(wr_time_seal(instance, error));
     WR_TRY(wr_retry_seal(instance, error));
+    WR_TRY(wr_state_seal(&instance->state, error));
     WR_FAULT(&instance->env->fault, fill_before_seal, error);
     wr_epoch_seal(epoch);
     WR_FAULT(&instance->env->fault, fill_after_seal, error);
@@ -330,7 +331,7 @@ weir_status wr_instance_drop(struct wr_instance *instance, struct wr_error *erro
     wr_assert_that(atomic_load(&instance->handed), ==, WR_HANDED_DECIDED);
     WR_FAULT(&instance->env->fault, drop_before, error);
     instance->other->phase = WR_EPOCH_DECIDED; /* here: this thread reads it, and may any time */
-    wr_state_drop(&instance->state);
+    WR_TRY(wr_state_drop(&instance->state, error));
     WR_FAULT(&instance->env->fault, drop_after, error);
     atomic_store_explicit(&instance->handed, WR_HANDED_NONE, memory_order_relaxed);
     return WEIR_OK;

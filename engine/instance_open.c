@@ -199,6 +199,7 @@ static weir_status start_epochs(struct wr_instance *instance, struct wr_error *e
     WR_TRY(wr_epoch_init(instance->other, instance->sinks, sinks, error));
     wr_epoch_begin(instance->filling, wr_store_info(instance->store)->epoch + 1);
     wr_state_init(&instance->state, instance->reader, (size_t)instance->options->cache_bytes);
+    WR_TRY(wr_state_load(&instance->state, wr_store_info(instance->store)->epoch, error));
     return wr_state_fill(&instance->state, instance->filling, NULL, error);
 }
 
@@ -209,6 +210,10 @@ static weir_status fit_store(struct wr_instance *instance, struct wr_catalog *ca
 {
     struct wr_fault *fault = &instance->env->fault;
     WR_FAULT(fault, start_before_change, error);
+    WR_TRY(wr_store_catalog(instance->store, &instance->arena, catalog, error));
+    if (wr_change_may_touch(instance, catalog)) {
+        WR_TRY(wr_store_fold(instance->store, error));
+    }
     WR_TRY(wr_change_apply(instance, error));
     WR_FAULT(fault, start_after_change, error);
     WR_TRY(wr_store_catalog(instance->store, &instance->arena, catalog, error));

@@ -507,6 +507,9 @@ weir_status wr_loop_run(struct wr_instance *instance, wr_loop_show show, void *s
         wr_fault_at(&instance->env->fault, WR_FAULT_stop_before_end)) {
         (void)wr_fail(&loop->error, WEIR_FATAL, WR_EXIT_BUG, "crashed at fault point");
     }
+    if (loop->error.status == WEIR_OK) {
+        (void)wr_store_fold(instance->store, &loop->error);
+    }
     show(show_data, true);
     uv_walk(&loop->uv, close_handle, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);

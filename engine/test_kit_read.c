@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "txn/changelog.h"
 #include "txn/store_rows.h"
 
 /* A question about the store: the reader, and the rows of one query. */
@@ -147,15 +148,46 @@ weir_bytes weir_test_row(weir_test *test, const char *sink, weir_bytes key)
     return value;
 }
 
+/* The newest change of a slot that is not in table `state` yet; false: there is none. */
+static bool find_change(weir_test *test, struct look *look, uint32_t node, weir_bytes key,
+                        weir_bytes slot, weir_bytes *value_out)
+{
+    struct wr_cache cache;
+    weir_bytes changes = {NULL, 0};
+    wr_cache_init(&cache, 0);
+    weir_status status = WEIR_OK;
+    int64_t epoch = 0;
+    do {
+        status = wr_reader_changelog(look->reader, &epoch, &test->arena, &changes, &look->error);
+        if (status == WEIR_OK && changes.data) {
+            status = wr_changelog_replay(changes, &cache, &look->error);
+        }
+    } while (status == WEIR_OK && changes.data);
+    if (status != WEIR_OK) {
+        look_failed(look);
+    }
+    const struct wr_cached *found =
+        wr_cache_find(&cache, node, key, slot, wr_hash(node, key, slot));
+    if (found) {
+        *value_out = keep(test, wr_cached_value(found));
+    }
+    wr_cache_fini(&cache);
+    return found != NULL;
+}
+
 weir_bytes weir_test_state(weir_test *test, const char *node, weir_bytes key, weir_bytes slot)
 {
     struct look look;
     look_open(&look, test, "SELECT id FROM node WHERE name = ?1");
     wr_rows_bind_text(look.rows, 1, node);
     weir_bytes value = {NULL, 0};
-    if (look_next(&look) && wr_reader_get(look.reader, (uint32_t)wr_rows_int(look.rows, 0), key,
-                                          slot, &test->arena, &value, &look.error) != WEIR_OK) {
-        look_failed(&look);
+    if (look_next(&look)) {
+        uint32_t id = (uint32_t)wr_rows_int(look.rows, 0);
+        if (!find_change(test, &look, id, key, slot, &value) &&
+            wr_reader_get(look.reader, id, key, slot, &test->arena, &value, &look.error) !=
+                WEIR_OK) {
+            look_failed(&look);
+        }
     }
     look_close(&look);
     return value;

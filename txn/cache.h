@@ -1,6 +1,11 @@
-/* cache.h: clean entries of state, so that most reads need no store. Holds decided values only;
- * evicts by CLOCK (F. J. Corbato, 1968) when told to, never by itself, so that what a lookup
- * returned stays until then.
+/* cache.h: entries of state by (node, key, slot), so that most reads need no store. Holds decided
+ * values only. A *clean* entry is as table `state` has it, and may be evicted: by CLOCK (F. J.
+ * Corbato, 1968), when told to, never by itself, so that what a lookup returned stays until then. A
+ * *dirty* one is newer than table `state` (its value is in the changelog): it stays until it is
+ * folded into that table; see fold.h.
+ *
+ * Once a scan asked for it, dirty entries are also kept in order of (node, key, slot), by a skip
+ * list (W. Pugh, "Skip Lists: A Probabilistic Alternative to Balanced Trees", CACM 1990).
  *
  * Thread: operator.
  *
@@ -12,31 +17,86 @@
 #include "txn/base/slab.h"
 #include "txn/epoch.h"
 
+enum { WR_CACHE_LEVELS_MAX = 20 };
+
+/* One block: this, then key, slot and value. Sizes UINT32_MAX: absent. A value that is absent is
+ * known not to be there. */
 struct wr_cached {
     uint64_t hash;
-    weir_bytes key, slot, value; /* value absent: known not to be there */
-    size_t place; /* in the ring */
-    uint32_t node, bytes, value_capacity;
+    struct wr_cached **forward; /* dirty and indexed: the skip list's, else NULL */
+    uint32_t node, bytes;
+    uint32_t key_size, slot_size, value_size, value_capacity;
+    uint32_t place; /* in the ring, or among the dirty */
+    uint32_t folding; /* the epoch (its low 32 bits) that folds it as it is, 0: none */
+    uint8_t levels; /* of `forward` */
     bool used; /* since the hand last passed */
+    bool dirty;
+    bool stale; /* replaced by a larger block; a sweep still points to it, and frees it */
+    bool swept; /* a sweep points to it */
+    unsigned char data[];
 };
 
 struct wr_cache {
-    size_t bytes_max, bytes;
+    size_t bytes_max, bytes, dirty_bytes;
     struct wr_map map;
-    struct wr_cached **ring;
-    size_t ring_capacity, hand;
+    struct wr_cached **ring; /* the clean ones */
+    size_t ring_count, ring_capacity, hand;
+    struct wr_cached **dirty;
+    size_t dirty_count, dirty_capacity;
+    struct wr_cached *index; /* head of the skip list, NULL: none is kept */
+    uint64_t random; /* of the skip list */
     struct wr_slab slab;
 };
 
 void wr_cache_init(struct wr_cache *cache, size_t bytes_max);
+/* No sweep may point to an entry any more. */
 void wr_cache_fini(struct wr_cache *cache);
+
+static inline weir_bytes wr_cached_part(const unsigned char *at, uint32_t size)
+{
+    return size == UINT32_MAX ? (weir_bytes){NULL, 0} : (weir_bytes){at, size};
+}
+static inline uint32_t wr_cached_size(uint32_t size)
+{
+    return size == UINT32_MAX ? 0 : size;
+}
+static inline weir_bytes wr_cached_key(const struct wr_cached *entry)
+{
+    return wr_cached_part(entry->data, entry->key_size);
+}
+static inline weir_bytes wr_cached_slot(const struct wr_cached *entry)
+{
+    return wr_cached_part(entry->data + wr_cached_size(entry->key_size), entry->slot_size);
+}
+static inline weir_bytes wr_cached_value(const struct wr_cached *entry)
+{
+    return wr_cached_part(entry->data + wr_cached_size(entry->key_size) +
+                              wr_cached_size(entry->slot_size),
+                          entry->value_size);
+}
+
 struct wr_cached *wr_cache_find(struct wr_cache *cache, uint32_t node, weir_bytes key,
                                 weir_bytes slot, uint64_t hash);
-/* Sets a value that is decided. When memory runs out the entry is not kept, and no older one
- * either. NULL then. */
+/* Sets a value that is decided. A dirty entry stays so. When memory runs out the entry is not kept,
+ * and no older clean one either. NULL then. */
 struct wr_cached *wr_cache_set(struct wr_cache *cache, uint32_t node, weir_bytes key,
-                               weir_bytes slot, uint64_t hash, weir_bytes value);
-/* Evicts down to bytes_max. Between units only. */
-void wr_cache_trim(struct wr_cache *cache);
+                               weir_bytes slot, uint64_t hash, weir_bytes value, bool dirty);
+/* Table `state` has its value. When memory runs out it is not kept. */
+void wr_cache_clean(struct wr_cache *cache, struct wr_cached *entry);
+/* Gives back a block that is stale. */
+void wr_cache_free(struct wr_cache *cache, struct wr_cached *entry);
+/* Evicts clean entries down to bytes_max, as far as there are any; whether it evicted one. Between
+ * units only. */
+bool wr_cache_trim(struct wr_cache *cache);
+
+/* Keeps the dirty entries in order from now on. False: memory ran out, and it does not. */
+bool wr_cache_index(struct wr_cache *cache);
+/* The first dirty entry that is not below; NULL: there is none. wr_cache_index was called. */
+const struct wr_cached *wr_cache_first(const struct wr_cache *cache, uint32_t node, weir_bytes key,
+                                       weir_bytes slot);
+static inline const struct wr_cached *wr_cache_next(const struct wr_cached *entry)
+{
+    return entry->forward[0];
+}
 
 #endif

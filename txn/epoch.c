@@ -92,6 +92,7 @@ static void clear(struct wr_epoch *epoch)
     wr_arena_reset(&epoch->arena);
     epoch->entries = NULL;
     epoch->entry_count = 0;
+    epoch->entry_bytes = 0;
     epoch->index = NULL;
     epoch->timer_list = NULL;
     epoch->timer_count = 0;
@@ -101,6 +102,9 @@ static void clear(struct wr_epoch *epoch)
     epoch->rejects_end = &epoch->rejects;
     epoch->reject_count = 0;
     epoch->progress = (struct wr_progress){0};
+    epoch->folds = NULL;
+    epoch->fold_count = 0;
+    epoch->folded_upto = 0;
     epoch->records_in = 0;
 }
 

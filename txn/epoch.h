@@ -157,7 +157,7 @@ struct wr_epoch {
     struct wr_arena arena;
     struct wr_map state;
     struct wr_entry *entries;
-    size_t entry_count;
+    size_t entry_count, entry_bytes; /* bytes: of keys, slots and first values, about */
     struct wr_entry *index; /* head of the skip list, NULL: none */
     bool indexed;
     struct wr_map timers;
@@ -171,6 +171,9 @@ struct wr_epoch {
     struct wr_reject *rejects, **rejects_end;
     size_t reject_count;
     struct wr_progress progress; /* filled in when the epoch is sealed */
+    struct wr_folded *folds; /* slots of earlier epochs that it brings into table state: fold.h */
+    size_t fold_count;
+    int64_t folded_upto; /* changes of epochs up to this are in that table then; 0: nothing new */
     int64_t records_in; /* units of records in it */
     uint64_t random; /* of the skip list */
 };

@@ -205,5 +205,6 @@ weir_status wr_epoch_put(struct wr_epoch *epoch, uint32_t node, weir_bytes key, 
     wr_map_insert(&epoch->state, hash, entry);
     epoch->entries = entry;
     epoch->entry_count++;
+    epoch->entry_bytes += key.size + slot.size + value.size + 4; /* and their sizes */
     return WEIR_OK;
 }

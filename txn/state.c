@@ -1,8 +1,8 @@
 /* state.c: see state.h.
  *
- * A scan is a merge of three ordered runs: the filling epoch's entries (copied at its start, since
- * the visitor may put), the sealed epoch's, and the store's, read in steps of WR_SCAN_ROWS so that
- * no cursor is open while the visitor runs.
+ * A scan is a merge of four ordered runs: the filling epoch's entries (copied at its start, since
+ * the visitor may put), the sealed epoch's, the cache's dirty ones, and the store's, read in steps
+ * of WR_SCAN_ROWS so that no cursor is open while the visitor runs.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "txn/state.h"
@@ -15,6 +15,7 @@ void wr_state_init(struct wr_state *state, struct wr_reader *reader, size_t cach
 {
     *state = (struct wr_state){.reader = reader};
     wr_cache_init(&state->cache, cache_bytes);
+    wr_fold_init(&state->fold, cache_bytes);
 }
 
 static void forget_sorted(struct wr_state *state)
@@ -26,6 +27,7 @@ static void forget_sorted(struct wr_state *state)
 void wr_state_fini(struct wr_state *state)
 {
     forget_sorted(state);
+    wr_fold_fini(&state->fold, &state->cache);
     wr_cache_fini(&state->cache);
     *state = (struct wr_state){0};
 }
@@ -41,18 +43,61 @@ weir_status wr_state_fill(struct wr_state *state, struct wr_epoch *filling,
     return state->scans ? wr_epoch_index(filling, error) : WEIR_OK;
 }
 
-void wr_state_drop(struct wr_state *state)
+/* ---- Changes that are not in table `state` yet ----------------------------------------------- */
+
+static weir_status replay(struct wr_state *state, struct wr_arena *arena, struct wr_error *error)
+{
+    for (int64_t epoch = 0;;) {
+        weir_bytes changes;
+        struct wr_error inner = {.status = WEIR_OK};
+        wr_arena_reset(arena);
+        WR_TRY(wr_reader_changelog(state->reader, &epoch, arena, &changes, error));
+        if (!changes.data) {
+            return WEIR_OK;
+        }
+        if (wr_changelog_replay(changes, &state->cache, &inner) != WEIR_OK) {
+            return wr_reader_fail_changelog(state->reader, epoch, &inner, error);
+        }
+    }
+}
+
+weir_status wr_state_load(struct wr_state *state, int64_t epoch, struct wr_error *error)
+{
+    struct wr_arena arena;
+    bool any = true;
+    wr_arena_init(&arena, 0);
+    weir_status status = replay(state, &arena, error);
+    wr_arena_fini(&arena);
+    WR_TRY(status);
+    WR_TRY(wr_reader_has_state(state->reader, &any, error));
+    wr_reader_end(state->reader);
+    state->whole = !any;
+    state->dropped = epoch;
+    return WEIR_OK;
+}
+
+weir_status wr_state_seal(struct wr_state *state, struct wr_error *error)
+{
+    return wr_fold_slice(&state->fold, &state->cache, state->filling, state->dropped, error);
+}
+
+weir_status wr_state_drop(struct wr_state *state, struct wr_error *error)
 {
     const struct wr_epoch *epoch = state->sealed;
     wr_assert(epoch && epoch->phase == WR_EPOCH_DECIDED);
     wr_reader_end(state->reader);
+    wr_fold_done(&state->cache, epoch);
     for (const struct wr_entry *entry = epoch->entries; entry; entry = entry->next) {
-        wr_cache_set(&state->cache, entry->node, entry->key, entry->slot, entry->hash,
-                     entry->value);
+        if (!wr_cache_set(&state->cache, entry->node, entry->key, entry->slot, entry->hash,
+                          entry->value, true)) {
+            return wr_fail_memory(error);
+        }
     }
-    wr_cache_trim(&state->cache);
+    state->dropped = epoch->number;
+    wr_state_trim(state);
     forget_sorted(state);
     state->sealed = NULL;
+    return WEIR_OK;
 }
 
 static uint64_t hash_of(uint32_t node, weir_bytes key, weir_bytes slot)
@@ -73,21 +118,21 @@ weir_status wr_state_get(struct wr_state *state, uint32_t node, weir_bytes key, 
         return WEIR_OK;
     }
     const struct wr_cached *cached = wr_cache_find(&state->cache, node, key, slot, hash);
-    if (cached) {
-        *value_out = cached->value;
+    if (cached || state->whole) {
+        *value_out = cached ? wr_cached_value(cached) : (weir_bytes){NULL, 0};
         return WEIR_OK;
     }
     state->reads++;
     WR_TRY(wr_reader_get(state->reader, node, key, slot, arena, value_out, error));
     if (state->cache.bytes <= 2 * state->cache.bytes_max) { /* trimmed between units */
-        wr_cache_set(&state->cache, node, key, slot, hash, *value_out);
+        (void)wr_cache_set(&state->cache, node, key, slot, hash, *value_out, false);
     }
     return WEIR_OK;
 }
 
 /* ---- Scan ------------------------------------------------------------------------------------ */
 
-struct run { /* one of the three, its next slot at hand */
+struct run { /* one of the four, its next slot at hand */
     weir_bytes slot, value;
     bool more;
 };
@@ -98,11 +143,12 @@ struct scan {
     weir_bytes key, from, to;
     struct wr_arena *arena;
     struct wr_error *error;
-    struct run filling, sealed, store;
+    struct run filling, sealed, dirty, store;
     struct wr_slot *copied; /* the filling epoch's, as of the start */
     size_t copied_count, copied_at;
     const struct wr_entry *sealed_at;
     size_t sorted_at;
+    const struct wr_cached *dirty_at;
     struct wr_slot *rows; /* the store's, one step */
     size_t row_count, row_at;
     bool rows_end;
@@ -208,6 +254,29 @@ static void next_sealed(struct scan *scan)
     }
 }
 
+static weir_status start_dirty(struct scan *scan)
+{
+    struct wr_cache *cache = &scan->state->cache;
+    if (!wr_cache_index(cache)) {
+        return wr_fail_memory(scan->error);
+    }
+    scan->dirty_at = wr_cache_first(cache, scan->node, scan->key, scan->from);
+    return WEIR_OK;
+}
+
+static void next_dirty(struct scan *scan)
+{
+    const struct wr_cached *entry = scan->dirty_at;
+    scan->dirty.more = entry && entry->node == scan->node &&
+                       wr_bytes_equal(wr_cached_key(entry), scan->key) &&
+                       (!scan->to.data || wr_bytes_compare(wr_cached_slot(entry), scan->to) < 0);
+    if (scan->dirty.more) {
+        scan->dirty.slot = wr_cached_slot(entry);
+        scan->dirty.value = wr_cached_value(entry);
+        scan->dirty_at = wr_cache_next(entry);
+    }
+}
+
 static weir_status next_store(struct scan *scan)
 {
     if (scan->row_at == scan->row_count && !scan->rows_end) {
@@ -239,9 +308,10 @@ static weir_status next_store(struct scan *scan)
 
 static const struct run *lowest(const struct scan *scan)
 {
-    const struct run *runs[] = {&scan->filling, &scan->sealed, &scan->store};
+    const struct run *runs[] = {&scan->filling, &scan->sealed, &scan->dirty, &scan->store};
     const struct run *best = NULL;
-    for (size_t i = 0; i < 3; i++) { /* on a tie the newer one, which comes first, stays */
+    for (size_t i = 0; i < sizeof runs / sizeof *runs;
+         i++) { /* on a tie the newer one, which comes first, stays */
         if (runs[i]->more && (!best || wr_bytes_compare(runs[i]->slot, best->slot) < 0)) {
             best = runs[i];
         }
@@ -257,6 +327,9 @@ static weir_status step_over(struct scan *scan, weir_bytes slot)
     }
     if (scan->sealed.more && wr_bytes_equal(scan->sealed.slot, slot)) {
         next_sealed(scan);
+    }
+    if (scan->dirty.more && wr_bytes_equal(scan->dirty.slot, slot)) {
+        next_dirty(scan);
     }
     if (scan->store.more && wr_bytes_equal(scan->store.slot, slot)) {
         WR_TRY(next_store(scan));
@@ -277,8 +350,10 @@ weir_status wr_state_scan(struct wr_state *state, uint32_t node, weir_bytes key,
                         .error = error};
     WR_TRY(copy_filling(&scan));
     WR_TRY(start_sealed(&scan));
+    WR_TRY(start_dirty(&scan));
     next_filling(&scan);
     next_sealed(&scan);
+    next_dirty(&scan);
     WR_TRY(next_store(&scan));
     const struct run *at;
     while ((at = lowest(&scan))) {

@@ -1,5 +1,6 @@
-/* state.h: keyed state as operators see it: through the filling epoch, the sealed epoch, the cache
- * of clean entries, and the store, in this order; the first that knows the slot answers.
+/* state.h: keyed state as operators see it: through the filling epoch, the sealed epoch, the cache,
+ * and the store, in this order; the first that knows the slot answers. The cache has every slot
+ * whose newest value is not in table `state` yet.
  *
  * Only wr_state_drop moves values into the cache, and only after their epoch was decided; the
  * filling epoch never writes the cache, so undoing it needs no repair. Thread: operator.
@@ -8,7 +9,7 @@
 #ifndef WR_STATE_H
 #define WR_STATE_H
 
-#include "txn/cache.h"
+#include "txn/fold.h"
 #include "txn/store.h"
 
 struct wr_state {
@@ -16,6 +17,9 @@ struct wr_state {
     const struct wr_epoch *sealed; /* NULL: none */
     struct wr_reader *reader;
     struct wr_cache cache;
+    struct wr_fold fold;
+    int64_t dropped; /* the last epoch whose values are in the cache */
+    bool whole; /* the cache has all there is: what is not in it is nowhere */
     bool scans; /* a scan was seen: epochs keep their index from the start */
     struct wr_entry **sorted; /* of a sealed epoch without index, made by the first scan */
     uint64_t reads; /* that went to the store */
@@ -23,18 +27,23 @@ struct wr_state {
 
 void wr_state_init(struct wr_state *state, struct wr_reader *reader, size_t cache_bytes);
 void wr_state_fini(struct wr_state *state);
+/* Takes what the changelog holds into the cache; `epoch` was the last one. */
+weir_status wr_state_load(struct wr_state *state, int64_t epoch, struct wr_error *error);
 
 /* A new filling epoch; the one before it is the sealed one (NULL: dropped already). */
 weir_status wr_state_fill(struct wr_state *state, struct wr_epoch *filling,
                           const struct wr_epoch *sealed, struct wr_error *error);
+/* The filling epoch is about to be sealed: it gets the slice of table `state` to bring up to date.
+ */
+weir_status wr_state_seal(struct wr_state *state, struct wr_error *error);
 /* The sealed epoch was decided: its values move into the cache and the snapshot ends. Between units
  * only. */
-void wr_state_drop(struct wr_state *state);
+weir_status wr_state_drop(struct wr_state *state, struct wr_error *error);
 /* Between units: evicts what the cache holds too much. */
 static inline void wr_state_trim(struct wr_state *state)
 {
-    if (state->cache.bytes > state->cache.bytes_max) {
-        wr_cache_trim(&state->cache);
+    if (state->cache.bytes > state->cache.bytes_max && wr_cache_trim(&state->cache)) {
+        state->whole = false;
     }
 }
 

@@ -239,7 +239,8 @@ void wr_store_close(struct wr_store *store)
     wr_arena_fini(&store->arena);
     wr_arena_fini(&store->scratch);
     free(store->tables);
-    free(store->sorted);
+    wr_sorter_fini(&store->sorter);
+    wr_buffer_fini(&store->changes);
     free(store);
 }
 

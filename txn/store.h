@@ -138,6 +138,11 @@ struct wr_apply {
 weir_status wr_store_apply(struct wr_store *store, const struct wr_apply *apply,
                            struct wr_error *error);
 
+/* Brings table `state` up to date and empties the changelog, in a transaction of its own, or in
+ * that of a start. What is in the changelog is read back for it: for starts of a changed job, and
+ * the end of a run. (store_fold.c) */
+weir_status wr_store_fold(struct wr_store *store, struct wr_error *error);
+
 /* Topics are trimmed by age also while no epoch comes: how long that can wait in milliseconds
  * (INT64_MAX: no topic of the job has a retain_ms), and doing it; a transaction only when there is
  * something to trim. Thread: decide. */
@@ -192,6 +197,16 @@ void wr_reader_end(struct wr_reader *reader);
 /* One slot of state; absent when there is none. The value is copied into the arena. */
 weir_status wr_reader_get(struct wr_reader *reader, uint32_t node, weir_bytes key, weir_bytes slot,
                           struct wr_arena *arena, weir_bytes *value_out, struct wr_error *error);
+
+/* The first row of the changelog after epoch *epoch, which becomes its epoch; changes absent: there
+ * is none. Copied into the arena and not yet checked: wr_changelog_open does that. */
+weir_status wr_reader_changelog(struct wr_reader *reader, int64_t *epoch, struct wr_arena *arena,
+                                weir_bytes *changes_out, struct wr_error *error);
+/* The error for such a row: `why` is what is wrong with it. */
+weir_status wr_reader_fail_changelog(struct wr_reader *reader, int64_t epoch,
+                                     const struct wr_error *why, struct wr_error *error);
+/* Whether table `state` has a row. */
+weir_status wr_reader_has_state(struct wr_reader *reader, bool *has_out, struct wr_error *error);
 
 struct wr_slot {
     weir_bytes slot, value;

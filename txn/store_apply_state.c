@@ -1,4 +1,5 @@
-/* store_apply_state.c: state and timers of a write set, upserted in key order. See store_inner.h.
+/* store_apply_state.c: state and timers of a write set. What an epoch changed in state is one row of
+ * the changelog; what it folds (fold.h), and timers, are upserted in key order. See store_inner.h.
  *
  * What was tried for state, on 100,000 keys of up to 6 digits with 8-byte values, each epoch all of
  * them: upserts a row at a time take 0.95 us of CPU each (INSERT .. ON CONFLICT DO UPDATE), 0.88
@@ -14,64 +15,21 @@
 #include "txn/base/assert.h"
 #include "txn/store_inner.h"
 
-enum { ROWS = 32, ROW_TEXT_MAX = 24 };
+enum {
+    ROWS = 32,
+    ROW_TEXT_MAX = 24,
+    TRIM_STEP = 64, /* epochs */
+    TRIM_ROWS = 1024,
+};
 
 weir_status wr_store_reserve(struct wr_store *store, const struct wr_epoch *epoch,
                              struct wr_error *error)
 {
-    size_t most = epoch->entry_count > epoch->timer_count ? epoch->entry_count : epoch->timer_count;
+    size_t most = epoch->timer_count;
     for (size_t i = 0; i < epoch->sink_count; i++) {
         most = epoch->sink[i].row_count > most ? epoch->sink[i].row_count : most;
     }
-    return wr_store_sort_reserve(store, most, error);
-}
-
-/* ---- Order ----------------------------------------------------------------------------------- */
-
-static void entry_parts(const void *item, weir_bytes *key_out, weir_bytes *slot_out)
-{
-    const struct wr_entry *entry = item;
-    *key_out = entry->key;
-    *slot_out = entry->slot;
-}
-
-static void timer_parts(const void *item, weir_bytes *key_out, weir_bytes *name_out)
-{
-    const struct wr_timer *timer = item;
-    *key_out = timer->key;
-    *name_out = timer->name;
-}
-
-static uint32_t entry_node(const void *item)
-{
-    return ((const struct wr_entry *)item)->node;
-}
-
-static uint32_t timer_node(const void *item)
-{
-    return ((const struct wr_timer *)item)->node;
-}
-
-/* Orders store->sorted[0 .. count - 1] by node, key and second part. */
-static void order(struct wr_store *store, size_t count, uint32_t (*node_of)(const void *item),
-                  wr_parts_fn parts)
-{
-    struct wr_sorted *items = store->sorted;
-    bool one_node = true;
-    for (size_t i = 0; i < count; i++) {
-        items[i].prefix = node_of(items[i].item);
-        one_node = one_node && items[i].prefix == items[0].prefix;
-    }
-    if (!one_node) {
-        wr_store_sort(store, 0, count, NULL);
-    }
-    for (size_t from = 0, to; from < count; from = to) {
-        uint64_t node = items[from].prefix;
-        for (to = from + 1; to < count && items[to].prefix == node; to++) {
-        }
-        wr_store_sort_prefix(store, from, to - from, parts);
-        wr_store_sort(store, from, to - from, parts);
-    }
+    return wr_sorter_reserve(&store->sorter, most, error);
 }
 
 /* ---- State ----------------------------------------------------------------------------------- */
@@ -99,7 +57,7 @@ static weir_status put_many_statement(struct wr_store *store, bool plain,
     return wr_store_statement(store, which, text, statement_out, error);
 }
 
-static weir_status put_many(struct wr_store *store, const struct wr_entry *const *entries,
+static weir_status put_many(struct wr_store *store, const struct wr_folded *const *entries,
                             bool plain, struct wr_error *error)
 {
     sqlite3_stmt *statement;
@@ -116,7 +74,7 @@ static weir_status put_many(struct wr_store *store, const struct wr_entry *const
     return wr_sql_run(&store->sql, statement, error);
 }
 
-static weir_status put_one(struct wr_store *store, const struct wr_entry *entry,
+static weir_status put_one(struct wr_store *store, const struct wr_folded *entry,
                            struct wr_error *error)
 {
     sqlite3_stmt *statement;
@@ -131,7 +89,7 @@ static weir_status put_one(struct wr_store *store, const struct wr_entry *entry,
     return wr_sql_run(&store->sql, statement, error);
 }
 
-static weir_status remove_one(struct wr_store *store, const struct wr_entry *entry,
+static weir_status remove_one(struct wr_store *store, const struct wr_folded *entry,
                               struct wr_error *error)
 {
     sqlite3_stmt *statement;
@@ -144,20 +102,7 @@ static weir_status remove_one(struct wr_store *store, const struct wr_entry *ent
     return wr_sql_run(&store->sql, statement, error);
 }
 
-/* In key order the entries lie anywhere in the epoch's memory: fetching them ahead takes a tenth
- * off the whole. */
-static void fetch_ahead(const struct wr_sorted *items, size_t at, size_t count)
-{
-    if (at + 16 < count) {
-        const struct wr_entry *later = items[at + 16].item, *soon = items[at + 8].item;
-        __builtin_prefetch(later);
-        __builtin_prefetch((const char *)later + 64);
-        __builtin_prefetch(soon->key.data);
-        __builtin_prefetch(soon->value.data);
-    }
-}
-
-static weir_status put_each(struct wr_store *store, const struct wr_entry *const *entries,
+static weir_status put_each(struct wr_store *store, const struct wr_folded *const *entries,
                             size_t count, struct wr_error *error)
 {
     for (size_t i = 0; i < count; i++) {
@@ -166,22 +111,14 @@ static weir_status put_each(struct wr_store *store, const struct wr_entry *const
     return WEIR_OK;
 }
 
-weir_status wr_store_apply_state(struct wr_store *store, const struct wr_epoch *epoch,
-                                 struct wr_error *error)
+weir_status wr_store_put_state(struct wr_store *store, const struct wr_folded *folds, size_t count,
+                               struct wr_error *error)
 {
-    size_t count = 0;
-    for (const struct wr_entry *entry = epoch->entries; entry; entry = entry->next) {
-        wr_assert_that(count, <, store->sort_capacity);
-        store->sorted[count++].item = entry;
-    }
-    wr_assert_that(count, ==, epoch->entry_count);
-    order(store, count, entry_node, entry_parts);
-    const struct wr_entry *group[ROWS];
+    const struct wr_folded *group[ROWS];
     size_t grouped = 0;
     bool plain = true;
     for (size_t i = 0; i < count; i++) {
-        const struct wr_entry *entry = store->sorted[i].item;
-        fetch_ahead(store->sorted, i, count);
+        const struct wr_folded *entry = &folds[i];
         if (!entry->value.data) {
             WR_TRY(remove_one(store, entry, error));
             continue;
@@ -198,6 +135,60 @@ weir_status wr_store_apply_state(struct wr_store *store, const struct wr_epoch *
         }
     }
     return put_each(store, group, grouped, error);
+}
+
+/* ---- Changelog ------------------------------------------------------------------------------- */
+
+static weir_status put_changes(struct wr_store *store, const struct wr_epoch *epoch,
+                               struct wr_error *error)
+{
+    sqlite3_stmt *statement;
+    if (!wr_changelog_pack(epoch, &store->changes)) {
+        return wr_fail_memory(error);
+    }
+    WR_TRY(wr_store_statement(store, WR_DO_CHANGELOG_PUT,
+                              "INSERT INTO changelog(epoch, entries) VALUES(?1, ?2)", &statement,
+                              error));
+    wr_sql_int(statement, 1, epoch->number);
+    wr_sql_bytes(statement, 2, wr_bytes(store->changes.data, store->changes.size));
+    return wr_sql_run(&store->sql, statement, error);
+}
+
+/* Rows are removed some at a time: when they become free, and then now and again. Many small epochs
+ * between two sweeps are not removed all in one transaction, and the page of the oldest is not
+ * touched in each. */
+static weir_status trim_changes(struct wr_store *store, const struct wr_epoch *epoch,
+                                struct wr_error *error)
+{
+    bool news = epoch->folded_upto > store->changelog_upto;
+    if (news) {
+        store->changelog_upto = epoch->folded_upto;
+        WR_TRY(wr_sql_integer(&store->sql, "SELECT min(epoch) FROM changelog",
+                              &store->changelog_first, error));
+    }
+    if (store->changelog_first > store->changelog_upto ||
+        (!news && epoch->number % TRIM_STEP != 0)) {
+        return WEIR_OK;
+    }
+    int64_t last = store->changelog_first + TRIM_ROWS - 1;
+    last = last < store->changelog_upto ? last : store->changelog_upto;
+    sqlite3_stmt *statement;
+    WR_TRY(wr_store_statement(store, WR_DO_CHANGELOG_TRIM,
+                              "DELETE FROM changelog WHERE epoch <= ?1", &statement, error));
+    wr_sql_int(statement, 1, last);
+    WR_TRY(wr_sql_run(&store->sql, statement, error));
+    store->changelog_first = last + 1;
+    return WEIR_OK;
+}
+
+weir_status wr_store_apply_state(struct wr_store *store, const struct wr_epoch *epoch,
+                                 struct wr_error *error)
+{
+    if (epoch->entry_count > 0) {
+        WR_TRY(put_changes(store, epoch, error));
+    }
+    WR_TRY(wr_store_put_state(store, epoch->folds, epoch->fold_count, error));
+    return trim_changes(store, epoch, error);
 }
 
 /* ---- Timers ---------------------------------------------------------------------------------- */
@@ -223,18 +214,31 @@ static weir_status apply_timer(struct wr_store *store, const struct wr_timer *ti
     return wr_sql_run(&store->sql, statement, error);
 }
 
+static void timer_parts(const void *item, weir_bytes *key_out, weir_bytes *name_out)
+{
+    const struct wr_timer *timer = item;
+    *key_out = timer->key;
+    *name_out = timer->name;
+}
+
+static uint32_t timer_node(const void *item)
+{
+    return ((const struct wr_timer *)item)->node;
+}
+
 weir_status wr_store_apply_timers(struct wr_store *store, const struct wr_epoch *epoch,
                                   struct wr_error *error)
 {
+    struct wr_sorted *items = store->sorter.items;
     size_t count = 0;
     for (const struct wr_timer *timer = epoch->timer_list; timer; timer = timer->next) {
-        wr_assert_that(count, <, store->sort_capacity);
-        store->sorted[count++].item = timer;
+        wr_assert_that(count, <, store->sorter.capacity);
+        items[count++].item = timer;
     }
     wr_assert_that(count, ==, epoch->timer_count);
-    order(store, count, timer_node, timer_parts);
+    wr_sort_nodes(&store->sorter, count, timer_node, timer_parts);
     for (size_t i = 0; i < count; i++) {
-        WR_TRY(apply_timer(store, store->sorted[i].item, error));
+        WR_TRY(apply_timer(store, items[i].item, error));
     }
     return WEIR_OK;
 }

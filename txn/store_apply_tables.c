@@ -164,16 +164,16 @@ static void row_parts(const void *item, weir_bytes *key_out, weir_bytes *second_
 static void order_rows(struct wr_store *store, const struct wr_sink *sink, size_t count)
 {
     if (sink->key_type != WR_COLUMN_INTEGER) {
-        wr_store_sort_prefix(store, 0, count, row_parts);
-        wr_store_sort(store, 0, count, row_parts);
+        wr_sort_prefix(&store->sorter, 0, count, row_parts);
+        wr_sort(&store->sorter, 0, count, row_parts);
         return;
     }
     for (size_t i = 0; i < count; i++) {
         int64_t value = 0; /* what is no number is found when it is bound */
-        (void)to_integer(((const struct wr_row *)store->sorted[i].item)->key, &value);
-        store->sorted[i].prefix = (uint64_t)value ^ 0x8000000000000000u;
+        (void)to_integer(((const struct wr_row *)store->sorter.items[i].item)->key, &value);
+        store->sorter.items[i].prefix = (uint64_t)value ^ 0x8000000000000000u;
     }
-    wr_store_sort(store, 0, count, NULL);
+    wr_sort(&store->sorter, 0, count, NULL);
 }
 
 static weir_status apply_table(struct wr_store *store, const struct wr_sink *sink,
@@ -182,16 +182,16 @@ static weir_status apply_table(struct wr_store *store, const struct wr_sink *sin
 {
     size_t count = 0;
     for (const struct wr_row *row = write->row_list; row; row = row->next) {
-        wr_assert_that(count, <, store->sort_capacity);
+        wr_assert_that(count, <, store->sorter.capacity);
         wr_assert(row->key.data);
-        store->sorted[count++].item = row;
+        store->sorter.items[count++].item = row;
     }
     wr_assert_that(count, ==, write->row_count);
     order_rows(store, sink, count);
     const struct wr_row *group[ROWS];
     int grouped = 0;
     for (size_t i = 0; i < count; i++) {
-        const struct wr_row *row = store->sorted[i].item;
+        const struct wr_row *row = store->sorter.items[i].item;
         if (!row->value.data) {
             WR_TRY(remove_row(store, sink, &statements->remove, row, error));
             continue;

@@ -6,6 +6,8 @@
 
 #include <stdatomic.h>
 
+#include "txn/changelog.h"
+#include "txn/sort.h"
 #include "txn/store.h"
 #include "txn/store_sql.h"
 
@@ -63,6 +65,8 @@ enum wr_store_statement {
     WR_DO_STATE_PUT_MANY,
     WR_DO_STATE_PUT_PLAIN_MANY,
     WR_DO_STATE_REMOVE,
+    WR_DO_CHANGELOG_PUT,
+    WR_DO_CHANGELOG_TRIM,
     WR_DO_TIMER_PUT,
     WR_DO_TIMER_REMOVE,
     WR_DO_PARTITION_GET,
@@ -91,13 +95,6 @@ struct wr_table_statements {
     sqlite3_stmt *put, *put_many, *remove;
 };
 
-/* A write set is applied in key order. `prefix` is 8 bytes of the key as a number, taken after what
- * all keys have in common, so that most comparisons touch nothing else. */
-struct wr_sorted {
-    uint64_t prefix;
-    const void *item;
-};
-
 struct wr_store {
     struct wr_sql sql;
     struct wr_env *env;
@@ -124,8 +121,9 @@ struct wr_store {
     int64_t retain_at_ms; /* when the age of their batches is looked at next */
     struct wr_table_statements *tables; /* by index of sink */
     size_t sink_count;
-    struct wr_sorted *sorted; /* room for sort_capacity, and half as much again */
-    size_t sort_capacity;
+    struct wr_sorter sorter; /* a write set is applied in key order */
+    struct wr_buffer changes; /* of state, packed */
+    int64_t changelog_first, changelog_upto; /* rows from one to the other have nothing new to say */
 };
 
 /* A statement of the store, prepared when first used. */
@@ -155,6 +153,9 @@ weir_status wr_store_reserve(struct wr_store *store, const struct wr_epoch *epoc
                              struct wr_error *error);
 weir_status wr_store_apply_state(struct wr_store *store, const struct wr_epoch *epoch,
                                  struct wr_error *error);
+/* Slots into table `state`, in key order. */
+weir_status wr_store_put_state(struct wr_store *store, const struct wr_folded *folds, size_t count,
+                               struct wr_error *error);
 weir_status wr_store_apply_timers(struct wr_store *store, const struct wr_epoch *epoch,
                                   struct wr_error *error);
 weir_status wr_store_apply_tables(struct wr_store *store, const struct wr_epoch *epoch,
@@ -173,17 +174,6 @@ weir_status wr_store_apply_row(struct wr_store *store, int64_t number, int64_t r
 /* A topic or outbox with all its records, in the transaction that is open (store_upgrade.c). */
 weir_status wr_store_remove_topic(struct wr_store *store, int64_t topic, struct wr_error *error);
 
-/* ---- Sorting (store_sort.c) ------------------------------------------------------------------ */
-
-/* What an item is ordered by: first its key, then its slot or timer name. */
-typedef void (*wr_parts_fn)(const void *item, weir_bytes *key_out, weir_bytes *second_out);
-/* Room for `count` items in store->sorted. */
-weir_status wr_store_sort_reserve(struct wr_store *store, size_t count, struct wr_error *error);
-/* Sets the prefixes of items from..from + count - 1. */
-void wr_store_sort_prefix(struct wr_store *store, size_t from, size_t count, wr_parts_fn parts);
-/* Puts them in order: by prefix, then by parts (NULL: items with one prefix stay as they are). */
-void wr_store_sort(struct wr_store *store, size_t from, size_t count, wr_parts_fn parts);
-
 /* ---- Readers (store_read.c) ------------------------------------------------------------------ */
 
 enum wr_reader_statement {
@@ -201,6 +191,7 @@ enum wr_reader_statement {
     WR_READ_EXTENT,
     WR_READ_BATCH_AT,
     WR_READ_BATCH_AFTER,
+    WR_READ_CHANGELOG,
     WR_READ_COUNT
 };
 

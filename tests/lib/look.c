@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "txn/changelog.h"
 #include "txn/store_rows.h"
 
 enum { SHOWN_BYTES_MAX = 24 };
@@ -141,12 +142,87 @@ static weir_status print_tables(struct look *look)
     return status;
 }
 
+/* ---- State: table `state`, and what the changelog has on top of it ---------------------------- */
+
+static weir_status replay(struct look *look, struct wr_cache *cache)
+{
+    weir_bytes changes = {NULL, 0};
+    int64_t epoch = 0;
+    do {
+        WR_TRY(wr_reader_changelog(look->reader, &epoch, &look->arena, &changes, look->error));
+        WR_TRY(changes.data ? wr_changelog_replay(changes, cache, look->error) : WEIR_OK);
+    } while (changes.data);
+    return WEIR_OK;
+}
+
+static void print_slot(struct look *look, const char *node, weir_bytes key, weir_bytes slot,
+                       weir_bytes value)
+{
+    fprintf(look->out, "state %s", node);
+    look_bytes(look->out, key);
+    look_bytes(look->out, slot);
+    look_bytes(look->out, value);
+    fputc('\n', look->out);
+}
+
+static weir_status print_table_state(struct look *look, struct wr_cache *cache)
+{
+    struct wr_rows *rows = NULL;
+    bool more = false;
+    weir_status status = wr_rows_open(
+        look->reader, "SELECT id, name, key, slot, value FROM state JOIN node ON id = node", &rows,
+        look->error);
+    while (status == WEIR_OK && (status = wr_rows_next(rows, &more, look->error)) == WEIR_OK &&
+           more) {
+        uint32_t node = (uint32_t)wr_rows_int(rows, 0);
+        weir_bytes key = wr_rows_bytes(rows, 2), slot = wr_rows_bytes(rows, 3);
+        if (!wr_cache_find(cache, node, key, slot, wr_hash(node, key, slot))) {
+            print_slot(look, wr_rows_text(rows, 1), key, slot, wr_rows_bytes(rows, 4));
+        }
+    }
+    wr_rows_close(rows);
+    return status;
+}
+
+static weir_status print_changes(struct look *look, const struct wr_cache *cache)
+{
+    struct wr_rows *rows = NULL;
+    bool more = false;
+    WR_TRY(wr_rows_open(look->reader, "SELECT name FROM node WHERE id = ?1", &rows, look->error));
+    weir_status status = WEIR_OK;
+    for (size_t i = 0; status == WEIR_OK && i < cache->dirty_count; i++) {
+        const struct wr_cached *entry = cache->dirty[i];
+        wr_rows_again(rows);
+        wr_rows_bind_int(rows, 1, entry->node);
+        status = wr_rows_next(rows, &more, look->error);
+        if (status == WEIR_OK && more && wr_cached_value(entry).data) {
+            print_slot(look, wr_rows_text(rows, 0), wr_cached_key(entry), wr_cached_slot(entry),
+                       wr_cached_value(entry));
+        }
+    }
+    wr_rows_close(rows);
+    return status;
+}
+
+static weir_status print_state(struct look *look)
+{
+    struct wr_cache cache;
+    wr_cache_init(&cache, 0);
+    weir_status status = replay(look, &cache);
+    if (status == WEIR_OK) {
+        status = print_table_state(look, &cache);
+    }
+    if (status == WEIR_OK) {
+        status = print_changes(look, &cache);
+    }
+    wr_cache_fini(&cache);
+    return status;
+}
+
 static weir_status print_store(struct look *look)
 {
     WR_TRY(print_rows(look, "position", "SELECT source, part, next FROM position WHERE next > 0"));
-    WR_TRY(print_rows(look, "state",
-                      "SELECT name, key AS b, slot AS b, value AS b FROM state "
-                      "JOIN node ON id = node"));
+    WR_TRY(print_state(look));
     WR_TRY(print_rows(look, "timer",
                       "SELECT node.name, key AS b, timer.name AS b, "
                       "CASE clock WHEN 0 THEN 'event' ELSE 'clock' END, time_ms FROM timer "

@@ -155,8 +155,21 @@ void scratch_begin(struct scratch *s)
     wr_epoch_begin(&s->epoch, number + 1);
 }
 
+void scratch_fold(struct scratch *s)
+{
+    struct wr_epoch *epoch = &s->epoch;
+    epoch->folds = wr_arena_alloc(&epoch->arena, epoch->entry_count * sizeof *epoch->folds);
+    assert_non_null(epoch->folds);
+    for (const struct wr_entry *entry = epoch->entries; entry; entry = entry->next) {
+        epoch->folds[epoch->fold_count++] =
+            (struct wr_folded){entry->node, entry->hash, entry->key, entry->slot, entry->value};
+    }
+    epoch->folded_upto = epoch->number;
+}
+
 weir_status scratch_try_decide(struct scratch *s, const struct wr_marker *markers, size_t count)
 {
+    scratch_fold(s);
     wr_epoch_seal(&s->epoch);
     struct wr_apply apply = {.epoch = &s->epoch,
                              .progress = &s->epoch.progress,

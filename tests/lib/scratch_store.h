@@ -13,6 +13,7 @@
 #ifndef TEST_SCRATCH_STORE_H
 #define TEST_SCRATCH_STORE_H
 
+#include "txn/changelog.h"
 #include "txn/store.h"
 
 enum {
@@ -58,6 +59,9 @@ struct wr_reader *scratch_reader(struct scratch *s);
 
 /* A new epoch, empty and filling. */
 void scratch_begin(struct scratch *s);
+/* What the filling epoch changed in state goes into table `state` with it; runs do that later, in
+ * slices. scratch_decide does it. */
+void scratch_fold(struct scratch *s);
 weir_status scratch_try_decide(struct scratch *s, const struct wr_marker *markers, size_t count);
 void scratch_decide(struct scratch *s);
 

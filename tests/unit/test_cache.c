@@ -18,7 +18,7 @@
 static struct wr_cached *set(struct wr_cache *cache, weir_bytes key, weir_bytes slot,
                              weir_bytes value)
 {
-    return wr_cache_set(cache, 1, key, slot, wr_hash(1, key, slot), value);
+    return wr_cache_set(cache, 1, key, slot, wr_hash(1, key, slot), value, false);
 }
 
 static struct wr_cached *find(struct wr_cache *cache, weir_bytes key, weir_bytes slot)
@@ -35,7 +35,7 @@ static void holds(struct wr_cache *cache, const char *key, const char *slot, con
 {
     const struct wr_cached *found = find(cache, weir_text(key), weir_text(slot));
     assert_non_null(found);
-    assert_true(wr_bytes_equal(found->value, weir_text(value)));
+    assert_true(wr_bytes_equal(wr_cached_value(found), weir_text(value)));
 }
 
 /* Absent and empty are two things in keys, slots and values; an absent value is knowledge too. */
@@ -145,7 +145,7 @@ static void it_agrees_with_an_array(void **state)
         weir_bytes key = wr_bytes(&number, sizeof number);
         const struct wr_cached *found = find(&cache, key, weir_text("s"));
         if (found) {
-            assert_int_equal(found->value.size, sizes[number]);
+            assert_int_equal(wr_cached_value(found).size, sizes[number]);
         }
         if (program_below(&random, 3) == 0) {
             sizes[number] = program_below(&random, program_below(&random, 50) ? 40 : sizeof bytes);

@@ -97,6 +97,7 @@ static weir_status decide(struct fixture *f, const char *value, int first, int c
     scratch_put(s, s->nodes[0].id, weir_text("k"), (weir_bytes){NULL, 0}, weir_text(value));
     scratch_append(s, SCRATCH_OUTBOX, 0, first, count);
     scratch_position(s, next);
+    scratch_fold(s);
     wr_epoch_seal(&s->epoch);
     weir_status status = wr_deliverer_decide(f->deliverer, &s->epoch, NULL, 0, &s->error);
     s->epoch.phase = WR_EPOCH_DECIDED;

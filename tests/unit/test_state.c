@@ -96,7 +96,8 @@ static void decide(struct fixture *fixture)
 static void drop(struct fixture *fixture)
 {
     decide(fixture);
-    wr_state_drop(&fixture->state);
+    struct wr_error error = {.status = WEIR_OK};
+    assert_int_equal(wr_state_drop(&fixture->state, &error), WEIR_OK);
 }
 
 static void reads(struct fixture *fixture, const char *slot, const char *value)
@@ -188,7 +189,8 @@ static void a_sealed_epoch_is_read_while_it_is_decided(void **state)
     decide(fixture);
     reads(fixture, "s0", "sealed");
     reads(fixture, "s4", "stored");
-    wr_state_drop(&fixture->state);
+    struct wr_error error = {.status = WEIR_OK};
+    assert_int_equal(wr_state_drop(&fixture->state, &error), WEIR_OK);
     reads(fixture, "s0", "sealed");
 }
 

@@ -1,33 +1,34 @@
-/* store_sort.c: putting a write set in key order. A merge sort of (prefix, pointer) pairs in memory
- * that the store keeps: it is stable, never worse than n log n whatever the keys, and needs half as
- * much room again.
- *
- * The prefix is 8 bytes of the key, taken after what all keys have in common (`user-000`), or of
- * the second part where all keys are equal: with it most comparisons touch neither item nor key.
+/* sort.c: see sort.h. A merge sort of (prefix, pointer) pairs: it is stable, never worse than
+ * n log n whatever the keys, and needs half as much room again.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
 
-#include "txn/store_inner.h"
+#include "txn/sort.h"
 
-weir_status wr_store_sort_reserve(struct wr_store *store, size_t count, struct wr_error *error)
+weir_status wr_sorter_reserve(struct wr_sorter *sorter, size_t count, struct wr_error *error)
 {
-    if (count <= store->sort_capacity) {
+    if (count <= sorter->capacity) {
         return WEIR_OK;
     }
-    size_t capacity = store->sort_capacity ? store->sort_capacity : 1024;
+    size_t capacity = sorter->capacity ? sorter->capacity : 1024;
     while (capacity < count) {
         capacity += capacity / 2;
     }
-    free(store->sorted);
-    store->sort_capacity = 0;
-    store->sorted = malloc((capacity + capacity / 2 + 1) * sizeof *store->sorted);
-    if (!store->sorted) {
+    wr_sorter_fini(sorter);
+    sorter->items = malloc((capacity + capacity / 2 + 1) * sizeof *sorter->items);
+    if (!sorter->items) {
         return wr_fail_memory(error);
     }
-    store->sort_capacity = capacity;
+    sorter->capacity = capacity;
     return WEIR_OK;
+}
+
+void wr_sorter_fini(struct wr_sorter *sorter)
+{
+    free(sorter->items);
+    *sorter = (struct wr_sorter){NULL, 0};
 }
 
 /* ---- Prefixes -------------------------------------------------------------------------------- */
@@ -74,9 +75,9 @@ static uint64_t prefix_of(weir_bytes bytes, size_t skip)
     return __builtin_bswap64(number);
 }
 
-void wr_store_sort_prefix(struct wr_store *store, size_t from, size_t count, wr_parts_fn parts)
+void wr_sort_prefix(struct wr_sorter *sorter, size_t from, size_t count, wr_parts_fn parts)
 {
-    struct wr_sorted *items = store->sorted + from;
+    struct wr_sorted *items = sorter->items + from;
     bool equal = true, second = false;
     size_t skip = count ? shared_bytes(items, count, parts, false, &equal) : 0;
     if (equal && count > 1) {
@@ -142,7 +143,27 @@ static void merge_sort(struct wr_sorted *items, size_t count, struct wr_sorted *
     }
 }
 
-void wr_store_sort(struct wr_store *store, size_t from, size_t count, wr_parts_fn parts)
+void wr_sort(struct wr_sorter *sorter, size_t from, size_t count, wr_parts_fn parts)
 {
-    merge_sort(store->sorted + from, count, store->sorted + store->sort_capacity, parts);
+    merge_sort(sorter->items + from, count, sorter->items + sorter->capacity, parts);
+}
+
+void wr_sort_nodes(struct wr_sorter *sorter, size_t count, wr_node_fn node_of, wr_parts_fn parts)
+{
+    struct wr_sorted *items = sorter->items;
+    bool one_node = true;
+    for (size_t i = 0; i < count; i++) {
+        items[i].prefix = node_of(items[i].item);
+        one_node = one_node && items[i].prefix == items[0].prefix;
+    }
+    if (!one_node) {
+        wr_sort(sorter, 0, count, NULL);
+    }
+    for (size_t from = 0, to; from < count; from = to) {
+        uint64_t node = node_of(items[from].item);
+        for (to = from + 1; to < count && items[to].prefix == node; to++) {
+        }
+        wr_sort_prefix(sorter, from, to - from, parts);
+        wr_sort(sorter, from, to - from, parts);
+    }
 }

@@ -1,0 +1,195 @@
+/* fold.c: see fold.h.
+ *
+ * The pace: a sweep begins when half of what may be dirty, or logged, is; and is through by the
+ * time the other half is. So a start replays at most one and a half times logged_max.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "txn/fold.h"
+
+#include "txn/base/assert.h"
+
+enum {
+    DIRTY_PART = 4, /* of the cache may be dirty */
+    LOGGED_PART = 8, /* of the cache's size may be in the changelog, about */
+    SLICE_MIN = 256, /* fewer are not worth their pages, unless they are the last */
+};
+
+void wr_fold_init(struct wr_fold *fold, size_t cache_bytes)
+{
+    *fold = (struct wr_fold){.dirty_max = cache_bytes / DIRTY_PART,
+                             .logged_max = cache_bytes / LOGGED_PART};
+}
+
+/* An entry that the sweep has passed, or will not reach. */
+static void let_go(struct wr_cache *cache, struct wr_cached *entry)
+{
+    entry->swept = false;
+    if (entry->stale) {
+        wr_cache_free(cache, entry);
+    }
+}
+
+static struct wr_cached *item(const struct wr_sorter *sorter, size_t at)
+{
+    return (struct wr_cached *)(uintptr_t)sorter->items[at].item;
+}
+
+void wr_fold_fini(struct wr_fold *fold, struct wr_cache *cache)
+{
+    for (; fold->at < fold->count; fold->at++) {
+        let_go(cache, item(&fold->sorter, fold->at));
+    }
+    wr_sorter_fini(&fold->sorter);
+    *fold = (struct wr_fold){0};
+}
+
+/* ---- Order ----------------------------------------------------------------------------------- */
+
+static uint32_t node_of(const void *entry)
+{
+    return ((const struct wr_cached *)entry)->node;
+}
+
+static void parts_of(const void *entry, weir_bytes *key_out, weir_bytes *slot_out)
+{
+    *key_out = wr_cached_key(entry);
+    *slot_out = wr_cached_slot(entry);
+}
+
+weir_status wr_fold_sort(struct wr_cache *cache, struct wr_sorter *sorter, struct wr_error *error)
+{
+    WR_TRY(wr_sorter_reserve(sorter, cache->dirty_count, error));
+    for (size_t i = 0; i < cache->dirty_count; i++) {
+        sorter->items[i].item = cache->dirty[i];
+    }
+    wr_sort_nodes(sorter, cache->dirty_count, node_of, parts_of);
+    return WEIR_OK;
+}
+
+struct wr_folded wr_fold_of(const struct wr_cached *entry)
+{
+    return (struct wr_folded){.node = entry->node,
+                              .hash = entry->hash,
+                              .key = wr_cached_key(entry),
+                              .slot = wr_cached_slot(entry),
+                              .value = wr_cached_value(entry)};
+}
+
+/* ---- Slices ---------------------------------------------------------------------------------- */
+
+static weir_status begin(struct wr_fold *fold, struct wr_cache *cache, int64_t dropped,
+                         struct wr_error *error)
+{
+    WR_TRY(wr_fold_sort(cache, &fold->sorter, error));
+    fold->count = cache->dirty_count;
+    fold->at = 0;
+    fold->due = 0;
+    fold->logged = 0;
+    fold->upto = dropped;
+    for (size_t i = 0; i < fold->count; i++) {
+        item(&fold->sorter, i)->swept = true;
+    }
+    return WEIR_OK;
+}
+
+/* How many entries of the sweep this epoch takes. */
+static size_t slice_size(struct wr_fold *fold, const struct wr_epoch *epoch)
+{
+    size_t left = fold->count - fold->at;
+    double logged =
+        fold->logged_max ? (double)epoch->entry_bytes / ((double)fold->logged_max / 2) : 1;
+    double dirty =
+        fold->dirty_max ? (double)wr_arena_bytes(&epoch->arena) / ((double)fold->dirty_max / 2) : 1;
+    double share = logged > dirty ? logged : dirty;
+    fold->due += share >= 1 ? left : (size_t)(share * (double)fold->count) + 1;
+    size_t size = fold->due < left ? fold->due : left;
+    return size < SLICE_MIN && size < left ? 0 : size;
+}
+
+static unsigned char *copy_part(unsigned char *at, weir_bytes *part)
+{
+    if (part->size) {
+        memcpy(at, part->data, part->size);
+    }
+    if (part->data) {
+        part->data = at;
+    }
+    return at + part->size;
+}
+
+/* Copied, because the cache goes on changing while the epoch is decided. */
+static bool copy_folded(struct wr_arena *arena, struct wr_folded *folded)
+{
+    unsigned char *at =
+        wr_arena_alloc(arena, folded->key.size + folded->slot.size + folded->value.size);
+    if (!at) {
+        return false;
+    }
+    at = copy_part(at, &folded->key);
+    at = copy_part(at, &folded->slot);
+    (void)copy_part(at, &folded->value);
+    return true;
+}
+
+/* Not 0, which is for none. */
+static uint32_t mark_of(const struct wr_epoch *epoch)
+{
+    uint32_t low = (uint32_t)epoch->number;
+    return low ? low : 1;
+}
+
+static weir_status take(struct wr_fold *fold, struct wr_cache *cache, struct wr_epoch *epoch,
+                        size_t size, struct wr_error *error)
+{
+    epoch->folds = wr_arena_alloc(&epoch->arena, size * sizeof *epoch->folds);
+    if (!epoch->folds) {
+        return wr_fail_memory(error);
+    }
+    for (size_t end = fold->at + size; fold->at < end; fold->at++) {
+        struct wr_cached *entry = item(&fold->sorter, fold->at);
+        if (entry->dirty) {
+            struct wr_folded *folded = &epoch->folds[epoch->fold_count];
+            *folded = wr_fold_of(entry);
+            if (!copy_folded(&epoch->arena, folded)) {
+                return wr_fail_memory(error);
+            }
+            entry->folding = mark_of(epoch);
+            epoch->fold_count++;
+        }
+        let_go(cache, entry);
+    }
+    fold->due -= size < fold->due ? size : fold->due;
+    if (fold->at == fold->count) {
+        epoch->folded_upto = fold->upto;
+    }
+    return WEIR_OK;
+}
+
+weir_status wr_fold_slice(struct wr_fold *fold, struct wr_cache *cache, struct wr_epoch *epoch,
+                          int64_t dropped, struct wr_error *error)
+{
+    wr_assert_that(epoch->fold_count, ==, 0);
+    if (fold->at == fold->count && cache->dirty_count > 0 &&
+        (fold->logged >= fold->logged_max / 2 || cache->dirty_bytes >= fold->dirty_max / 2)) {
+        WR_TRY(begin(fold, cache, dropped, error));
+    }
+    fold->logged += epoch->entry_bytes;
+    if (fold->at == fold->count) {
+        return WEIR_OK;
+    }
+    size_t size = slice_size(fold, epoch);
+    return size ? take(fold, cache, epoch, size, error) : WEIR_OK;
+}
+
+void wr_fold_done(struct wr_cache *cache, const struct wr_epoch *epoch)
+{
+    for (size_t i = 0; i < epoch->fold_count; i++) {
+        const struct wr_folded *folded = &epoch->folds[i];
+        struct wr_cached *entry =
+            wr_cache_find(cache, folded->node, folded->key, folded->slot, folded->hash);
+        if (entry && entry->dirty && entry->folding == mark_of(epoch)) {
+            entry->folding = 0;
+            wr_cache_clean(cache, entry);
+        }
+    }
+}

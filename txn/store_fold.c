@@ -1,0 +1,70 @@
+/* store_fold.c: all of the changelog brought into table `state` at once. See store.h; epochs do it by
+ * slices, see fold.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "txn/fold.h"
+#include "txn/store_inner.h"
+
+enum { GROUP = 256 };
+
+static weir_status replay_all(struct wr_store *store, struct wr_cache *cache,
+                              struct wr_error *error)
+{
+    sqlite3_stmt *statement;
+    bool row = true;
+    WR_TRY(wr_sql_once(&store->sql, "SELECT epoch, entries FROM changelog ORDER BY epoch",
+                       &statement, error));
+    weir_status status = wr_sql_step(&store->sql, statement, &row, error);
+    while (status == WEIR_OK && row) {
+        struct wr_error why = {.status = WEIR_OK};
+        status = wr_changelog_replay(wr_sql_column(statement, 1), cache, &why);
+        if (status != WEIR_OK && why.exit_code == WR_EXIT_DATA) {
+            status = wr_sql_broken(&store->sql, error, "the changes of state of epoch %lld: %.300s",
+                                   (long long)sqlite3_column_int64(statement, 0), why.text);
+        } else if (status != WEIR_OK) {
+            *error = why;
+        } else {
+            status = wr_sql_step(&store->sql, statement, &row, error);
+        }
+    }
+    sqlite3_finalize(statement);
+    return status;
+}
+
+static weir_status put_sorted(struct wr_store *store, struct wr_cache *cache,
+                              struct wr_error *error)
+{
+    struct wr_folded group[GROUP];
+    size_t grouped = 0;
+    WR_TRY(wr_fold_sort(cache, &store->sorter, error));
+    for (size_t i = 0; i < cache->dirty_count; i++) {
+        group[grouped++] = wr_fold_of(store->sorter.items[i].item);
+        if (grouped == GROUP || i + 1 == cache->dirty_count) {
+            WR_TRY(wr_store_put_state(store, group, grouped, error));
+            grouped = 0;
+        }
+    }
+    return wr_sql_exec(&store->sql, "DELETE FROM changelog", error);
+}
+
+weir_status wr_store_fold(struct wr_store *store, struct wr_error *error)
+{
+    int64_t any;
+    wr_sql_doing(&store->sql, "bring table state up to date in");
+    WR_TRY(wr_sql_integer(&store->sql, "SELECT EXISTS(SELECT 1 FROM changelog)", &any, error));
+    if (!any) {
+        return WEIR_OK;
+    }
+    struct wr_cache cache;
+    wr_cache_init(&cache, 0);
+    weir_status status = wr_store_begin(store, error);
+    if (status == WEIR_OK) {
+        status = replay_all(store, &cache, error);
+        if (status == WEIR_OK) {
+            status = put_sorted(store, &cache, error);
+        }
+        status = wr_store_end(store, status, error);
+    }
+    wr_cache_fini(&cache);
+    return status;
+}
