@@ -1,10 +1,11 @@
-/* loop.c: a run of the hand-written SQLite loop (tests/bench/loop.c) in a child process. It gets the
- * records that a weir job gets, from the same generator, polled in the same pieces. See bench.h.
+/* loop.c: a run of the hand-written SQLite loop (tests/bench/loop.c) in a child process. It gets
+ * the records that a weir job gets, from the same generator, polled in the same pieces. See
+ * bench.h.
  *
- * Its database goes through the VFS that counts for weir's stores too, so that bytes and fsyncs mean
- * the same. Timed is what lies between the first poll and the last COMMIT. The loop does one thing
- * after the other, so a time to decide is that of a whole transaction, records read and counted; and
- * all that is neither reading nor fsync is called applying.
+ * Its database goes through the VFS that counts for weir's stores too, so that bytes and fsyncs
+ * mean the same. Timed is what lies between the first poll and the last COMMIT. The loop does one
+ * thing after the other, so a time to decide is that of a whole transaction, records read and
+ * counted; and all that is neither reading nor fsync is called applying.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>

@@ -7,9 +7,9 @@
  *
  * Table `output` gets a row a record; `counts` has a row a key; `position` says how far the input
  * was read. The three change in one transaction per batch of records, so that a crash at any moment
- * leaves an exact cut, from which the next run goes on. Counts are in memory too, in a hash map that
- * is filled from the table at start: a batch reads nothing, and writes each key that it changed
- * once.
+ * leaves an exact cut, from which the next run goes on. Counts are in memory too, in a hash map
+ * that is filled from the table at start: a batch reads nothing, and writes each key that it
+ * changed once.
  *
  * Long because it is a program of its own, to be read in one go.
  *
@@ -26,7 +26,7 @@
 
 enum { ROWS = 20 }; /* of one INSERT */
 
-/* ---- Counts: open addressing, linear probing, half full at most ------------------------------- */
+/* ---- Counts: open addressing, linear probing, half full at most ------------------------------*/
 
 struct count {
     uint64_t hash;
@@ -249,7 +249,7 @@ static void bind_row(const struct loop *loop, sqlite3_stmt *statement, int at,
     }
 }
 
-/* Inserts the rows that are waiting: all at once if they are as many as the large statement takes. */
+/* Inserts the rows that are waiting: in one go if they are as many as that statement takes. */
 static bool insert_rows(struct loop *loop)
 {
     bool all = loop->row_count == ROWS;
@@ -347,7 +347,7 @@ static bool put_counts(struct loop *loop)
 
 /* ---- Batches --------------------------------------------------------------------------------- */
 
-/* One transaction. *records_out: how many it decided, fewer than a batch at the end of the input. */
+/* One transaction. *records_out: how many it decided; fewer than a batch: the input has ended. */
 static bool run_batch(struct loop *loop, int64_t batch, const struct loop_input *input,
                       int64_t *records_out)
 {

@@ -1,5 +1,5 @@
-/* test_bench_loop.c: the hand-written loop that weir is compared with does the same work: its tables
- * hold exactly what its input implies.
+/* test_bench_loop.c: the hand-written loop that weir is compared with does the same work: its
+ * tables hold exactly what its input implies.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
