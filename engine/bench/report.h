@@ -15,8 +15,8 @@
 /* Whether a report can be made, before anything is measured: gnuplot is there and works, DIR can be
  * written (it is made when it is not there), and what it holds is nothing, or an earlier report. */
 weir_status wr_bench_report_check(const char *folder, struct wr_error *error);
-/* Makes the report. `lines`: the JSON lines of these results. An earlier report is replaced, file by
- * file, the page last. */
+/* Makes the report. `lines`: the JSON lines of these results. An earlier report is replaced, file
+ * by file, the page last. */
 weir_status wr_bench_report(const char *folder, const struct wr_bench_results *results,
                             weir_bytes lines, struct wr_error *error);
 

@@ -60,8 +60,8 @@ void wr_report_epoch_name(int64_t epoch_records, int64_t epoch_ms, char *text, s
 
 /* ---- Figures --------------------------------------------------------------------------------- */
 
-/* Throughput next to that of at-least-once (`base` WR_BENCH_WEIR) or to a baseline of the same group,
- * repeat by repeat. count 0: there is no such thing, or it would compare weir with no weir. */
+/* Throughput next to that of at-least-once (`base` WR_BENCH_WEIR) or to a baseline of the same
+ * group, repeat by repeat. count 0: there is no such thing, or it is no ratio of weir's. */
 struct wr_bench_spread wr_report_ratio(const struct wr_report_section *section,
                                        const struct wr_bench_result *result,
                                        enum wr_bench_kind base);

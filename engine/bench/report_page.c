@@ -4,8 +4,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/bench/report_inner.h"
 
-/* ---- Its look: one column, for a phone as for a desk; light, or dark where the reader's system is.
- * Plots stay on white. */
+/* ---- Its look -------------------------------------------------------------------------------- */
+
+/* One column, for a phone as for a desk; light, or dark where the reader's system is. Plots stay on
+ * white. */
 
 static const char style[] =
     ":root{--ink:#1d1d1f;--soft:#5c6066;--paper:#fff;--card:#f5f6f7;--line:#d9dce0;--link:#0060a8}"

@@ -1,7 +1,7 @@
 /* report_plots.c: the plots of a report, as a script for gnuplot (5.4 and later): what they have in
  * common, and those that go by epoch size, throughput and ratio. All data is in the script, as
- * named blocks of numbers; nothing from outside but numbers gets there. Colours are Okabe and Ito's,
- * which people with any colour vision tell apart; each series has a shape as well.
+ * named blocks of numbers; nothing from outside but numbers gets there. Colours are Okabe and
+ * Ito's, which people with any colour vision tell apart; each series has a shape as well.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
