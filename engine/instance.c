@@ -268,10 +268,24 @@ static void count(_Atomic int64_t *counter, int64_t more)
     atomic_fetch_add_explicit(counter, more, memory_order_relaxed);
 }
 
+int wr_instance_undecided(const struct wr_instance *instance)
+{
+    /* In this order: of the thread's own number it knows the newest, and the other's only grows. */
+    int64_t decided = atomic_load_explicit(&instance->decided, memory_order_acquire);
+    int64_t sealed = atomic_load_explicit(&instance->sealed, memory_order_acquire);
+    return (int)(sealed - decided);
+}
+
+bool wr_instance_fills(const struct wr_instance *instance)
+{
+    return instance->filling->phase == WR_EPOCH_FILLING;
+}
+
 weir_status wr_instance_seal(struct wr_instance *instance, struct wr_error *error)
 {
-    wr_assert_that(atomic_load(&instance->handed), ==, WR_HANDED_NONE);
     struct wr_epoch *epoch = instance->filling;
+    wr_assert_that(epoch->number, ==, atomic_load(&instance->sealed) + 1);
+    wr_assert_that(epoch->number, <=, instance->dropped + 2);
     WR_TRY(seal_positions(instance, error));
     WR_TRY(wr_time_seal(instance, error));
     WR_TRY(wr_retry_seal(instance, error));
@@ -287,26 +301,38 @@ weir_status wr_instance_seal(struct wr_instance *instance, struct wr_error *erro
     count(&instance->metrics.retried, (int64_t)epoch->progress.retried_count);
     wr_rejects_seal(instance);
     wr_failures_seal(&instance->failures);
-    instance->filling = instance->other;
-    instance->other = epoch;
-    wr_epoch_begin(instance->filling, epoch->number + 1);
-    WR_TRY(wr_state_fill(&instance->state, instance->filling, epoch, error));
     wr_time_save(instance);
     instance->epoch_out = 0;
     instance->epoch_late = 0;
     instance->units = 0;
     instance->began_us = 0;
     instance->retry_wait_ms = 0; /* what failed is behind */
-    atomic_store_explicit(&instance->handed, WR_HANDED_SEALED, memory_order_release);
+    atomic_store_explicit(&instance->sealed, epoch->number, memory_order_release);
     return WEIR_OK;
+}
+
+weir_status wr_instance_begin(struct wr_instance *instance, struct wr_error *error)
+{
+    const struct wr_epoch *sealed = instance->filling;
+    wr_assert_that(sealed->phase, ==, WR_EPOCH_SEALED);
+    wr_assert_that(wr_instance_undecided(instance), <=, 1);
+    if (instance->dropped < sealed->number - 1) {
+        WR_TRY(wr_instance_drop(instance, error));
+    }
+    wr_assert_that(instance->dropped, ==, sealed->number - 1);
+    instance->filling = &instance->epochs[(sealed->number + 1) & 1];
+    wr_epoch_begin(instance->filling, sealed->number + 1);
+    return wr_state_fill(&instance->state, instance->filling, sealed, error);
 }
 
 weir_status wr_instance_decide(struct wr_instance *instance, bool epoch,
                                const struct wr_marker *markers, size_t marker_count,
                                struct wr_error *error)
 {
-    struct wr_epoch *sealed = epoch ? instance->other : NULL;
+    int64_t number = atomic_load_explicit(&instance->decided, memory_order_relaxed) + 1;
+    struct wr_epoch *sealed = epoch ? &instance->epochs[number & 1] : NULL;
     int64_t from_us = instance->env->monotonic_us(instance->env);
+    wr_assert(!epoch || sealed->number == number);
     WR_TRY(wr_store_check_there(instance->store, error));
     WR_TRY(wr_deliverer_decide(instance->deliverer, sealed, markers, marker_count, error));
     if (sealed) {
@@ -321,18 +347,22 @@ weir_status wr_instance_decide(struct wr_instance *instance, bool epoch,
         if (wr_store_is_behind(instance->store)) {
             WR_TRY(wr_store_checkpoint(instance->store, error));
         }
-        atomic_store_explicit(&instance->handed, WR_HANDED_DECIDED, memory_order_release);
+        atomic_store_explicit(&instance->decided, number, memory_order_release);
     }
     return WEIR_OK;
 }
 
 weir_status wr_instance_drop(struct wr_instance *instance, struct wr_error *error)
 {
-    wr_assert_that(atomic_load(&instance->handed), ==, WR_HANDED_DECIDED);
+    if (instance->dropped == atomic_load_explicit(&instance->decided, memory_order_acquire)) {
+        return WEIR_OK;
+    }
+    struct wr_epoch *epoch = &instance->epochs[(instance->dropped + 1) & 1];
+    wr_assert_that(epoch->number, ==, instance->dropped + 1);
     WR_FAULT(&instance->env->fault, drop_before, error);
-    instance->other->phase = WR_EPOCH_DECIDED; /* here: this thread reads it, and may any time */
+    epoch->phase = WR_EPOCH_DECIDED; /* here: this thread reads it, and may any time */
     WR_TRY(wr_state_drop(&instance->state, error));
     WR_FAULT(&instance->env->fault, drop_after, error);
-    atomic_store_explicit(&instance->handed, WR_HANDED_NONE, memory_order_relaxed);
+    instance->dropped = epoch->number;
     return WEIR_OK;
 }

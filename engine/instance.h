@@ -5,9 +5,16 @@
  * Two epochs: one fills, one is sealed or decided. A unit is one record's dispatch or one timer's
  * firing.
  *
- *   operator thread   open ─▶ ┌▶ poll ─▶ unit* ─▶ seal ─┐      ┌─▶ drop ─┐ ─▶ close
- *                             └─────────────────────────│──────│─────────┘
+ *   operator thread   open ─▶ ┌▶ poll ─▶ unit* ─▶ seal ─┐      ┌─▶ drop ─▶ begin ─┐ ─▶ close
+ *                             └─────────────────────────│──────│──────────────────┘
  *   decide thread                                       └▶ decide
+ *
+ * An epoch may also be sealed while the one before it is not decided. Then both are sealed, none
+ * fills, and the operator thread does nothing until the older one is decided and dropped, whose
+ * memory the next one needs. The decide thread meanwhile finds its next epoch ready.
+ *
+ *   dropped <= decided <= sealed <= dropped + 2         numbers of epochs
+ *   one fills:  sealed <= dropped + 1, and its number is sealed + 1
  *
  * Thread: operator, but for wr_instance_decide (decide thread) and what the opener does before the
  * threads start.
@@ -87,8 +94,6 @@ struct wr_part { /* a source partition; its place in the array is its global num
     bool ended, defined; /* defined: the store has a row */
 };
 
-enum wr_handed { WR_HANDED_NONE, WR_HANDED_SEALED, WR_HANDED_DECIDED };
-
 struct wr_instance {
     struct wr_env *env;
     weir_job *job;
@@ -113,9 +118,10 @@ struct wr_instance {
                                struct wr_source **source_out, struct wr_error *error);
     void *kit;
 
-    struct wr_epoch epochs[2];
-    struct wr_epoch *filling, *other; /* other: sealed, decided or empty */
-    _Atomic int handed; /* enum wr_handed, of `other` */
+    struct wr_epoch epochs[2]; /* by number & 1 */
+    struct wr_epoch *filling; /* or, while both are sealed, the newer one */
+    _Atomic int64_t sealed, decided; /* the last; set by the operator, by the decide thread */
+    int64_t dropped; /* the last */
     int64_t began_us; /* first unit of the filling epoch, 0: none yet */
     struct wr_state state;
     struct wr_polled polled; /* being dispatched */
@@ -170,15 +176,22 @@ bool wr_instance_queued(const struct wr_instance *instance);
 /* The filling epoch has reached a limit. */
 bool wr_instance_full(const struct wr_instance *instance);
 bool wr_instance_has_work(const struct wr_instance *instance); /* something to seal */
-/* Seals the filling epoch; `other` must be NONE. Then a new one fills. */
+/* Seals the filling epoch: it is handed over. Then wr_instance_begin, before anything else. */
 weir_status wr_instance_seal(struct wr_instance *instance, struct wr_error *error);
+/* Whether an epoch fills: false between a seal and wr_instance_begin. */
+bool wr_instance_fills(const struct wr_instance *instance);
+/* Lets the next epoch fill, when every sealed one but the last is decided; drops that whose memory
+ * it takes. */
+weir_status wr_instance_begin(struct wr_instance *instance, struct wr_error *error);
 /* Throws the filling epoch away; its records are polled again. */
 weir_status wr_instance_undo(struct wr_instance *instance, struct wr_error *error);
-/* Makes `other` (when `epoch`) and the markers that wait durable. Thread: decide. */
+/* Sealed epochs that are not decided: 0, 1 or 2. Thread: any. */
+int wr_instance_undecided(const struct wr_instance *instance);
+/* Makes the oldest of these (when `epoch`) and the markers that wait durable. Thread: decide. */
 weir_status wr_instance_decide(struct wr_instance *instance, bool epoch,
                                const struct wr_marker *markers, size_t marker_count,
                                struct wr_error *error);
-/* `other` was decided: its values move to the cache. Between units. */
+/* Drops the oldest epoch if it is decided: its values move to the cache. Between units. */
 weir_status wr_instance_drop(struct wr_instance *instance, struct wr_error *error);
 /* Moves the watermark to the end of time; the timers then fire as units. */
 void wr_instance_drain(struct wr_instance *instance);

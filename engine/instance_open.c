@@ -193,11 +193,14 @@ static weir_status open_store(struct wr_instance *instance, struct wr_error *err
 static weir_status start_epochs(struct wr_instance *instance, struct wr_error *error)
 {
     size_t sinks = instance->job->sink_count;
-    instance->filling = &instance->epochs[0];
-    instance->other = &instance->epochs[1];
-    WR_TRY(wr_epoch_init(instance->filling, instance->sinks, sinks, error));
-    WR_TRY(wr_epoch_init(instance->other, instance->sinks, sinks, error));
-    wr_epoch_begin(instance->filling, wr_store_info(instance->store)->epoch + 1);
+    int64_t last = wr_store_info(instance->store)->epoch;
+    WR_TRY(wr_epoch_init(&instance->epochs[0], instance->sinks, sinks, error));
+    WR_TRY(wr_epoch_init(&instance->epochs[1], instance->sinks, sinks, error));
+    atomic_store(&instance->sealed, last);
+    atomic_store(&instance->decided, last);
+    instance->dropped = last;
+    instance->filling = &instance->epochs[(last + 1) & 1];
+    wr_epoch_begin(instance->filling, last + 1);
     wr_state_init(&instance->state, instance->reader, (size_t)instance->options->cache_bytes);
     WR_TRY(wr_state_load(&instance->state, wr_store_info(instance->store)->epoch, error));
     return wr_state_fill(&instance->state, instance->filling, NULL, error);

@@ -143,6 +143,7 @@ static void take_uri(struct wr_node *node, struct wr_settings *settings, const c
     weir_job *job = node->job;
     bool is_source = node->kind == WR_NODE_SOURCE;
     struct wr_setting *setting = wr_settings_find(settings, node->name);
+    node->default_uri = uri;
     if (setting) {
         setting->used = true;
         uri = setting->value;
@@ -159,7 +160,6 @@ static void take_uri(struct wr_node *node, struct wr_settings *settings, const c
         }
         return;
     }
-    node->default_uri = uri;
     if (!uri) {
         (void)wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
                       "%s `%s` has no URI; give one with %s %s=URI", is_source ? "source" : "sink",

@@ -41,7 +41,7 @@ struct wr_node {
     void *arg;
     int64_t out_of_order_ms, idle_ms; /* TIMES */
     struct wr_endpoint endpoint; /* SOURCE, SINK */
-    const char *default_uri;
+    const char *default_uri; /* as the job has it; NULL: none */
     unsigned version; /* of its state */
     weir_upgrade_fn upgrade;
     void *upgrade_arg;

@@ -1,10 +1,15 @@
 /* loop.c: the main, operator and decide threads. See loop.h for all of them; loop_forward.c has the
  * fourth.
  *
- * Hand-overs, all under the mutex but for the instance's own `handed` flag:
+ * Hand-overs, all under the mutex but for the instance's own numbers of epochs sealed and decided:
  *
  *   operator ──sealed──▶ decide ──decided──▶ operator (drops)         epochs
  *   decide ──────────────decided──▶ forward ──markers──▶ decide       what leaves the store
+ *
+ * With full epochs, one after the other, no thread wakes up between two transactions:
+ *
+ *   operator   … fill 3, seal 3 ┐  drop 1, fill 4, seal 4 ┐(waits)      drop 2, fill 5, seal 5 …
+ *   decide     … decide 2 ────────┴▶ decide 3 ──────────────┴▶ decide 4 ──────────┴▶
  *
  * Ending: the operator thread decides what it has filled and sets `filled`; the forward thread
  * sends the rest and sets `forwarded`; the main thread then sets `quit`, on which the decide thread
@@ -69,39 +74,43 @@ static bool operator_wait(struct wr_loop *loop, int64_t milliseconds)
     return goes_on;
 }
 
-/* Waits until the sealed epoch is decided, and drops it. False: the run ends now. */
-static bool wait_decided(struct wr_loop *loop, struct wr_error *error, weir_status *status_out)
+/* Waits until no more than so many epochs are sealed and not decided. False: the run ends now. */
+static bool wait_decided(struct wr_loop *loop, int undecided)
 {
     struct wr_instance *instance = loop->instance;
-    if (!wr_pace_is_free(loop->instance)) {
-        waiting_for(loop, WR_WAITING_DECIDE);
-        wr_reader_end(instance->reader);
-        uv_mutex_lock(&loop->mutex);
-        while (!wr_pace_is_free(instance) && !loop->quit) {
-            uv_cond_wait(&loop->for_operate, &loop->mutex);
-        }
-        uv_mutex_unlock(&loop->mutex);
-        waiting_for(loop, WR_WAITING_OPERATORS);
+    if (wr_instance_undecided(instance) <= undecided) {
+        return true;
     }
-    *status_out = WEIR_OK;
-    if (atomic_load(&instance->handed) == WR_HANDED_DECIDED) {
-        *status_out = wr_instance_drop(instance, error);
+    waiting_for(loop, WR_WAITING_DECIDE);
+    wr_reader_end(instance->reader);
+    uv_mutex_lock(&loop->mutex);
+    while (wr_instance_undecided(instance) > undecided && !loop->quit) {
+        uv_cond_wait(&loop->for_operate, &loop->mutex);
     }
-    return *status_out == WEIR_OK && wr_pace_is_free(loop->instance);
+    uv_mutex_unlock(&loop->mutex);
+    waiting_for(loop, WR_WAITING_OPERATORS);
+    return wr_instance_undecided(instance) <= undecided;
 }
 
+/* Waits until every sealed epoch is decided, and drops the last. */
+static weir_status settle(struct wr_loop *loop, struct wr_error *error)
+{
+    return wait_decided(loop, 0) ? wr_instance_drop(loop->instance, error) : WEIR_OK;
+}
+
+/* Hands the filling epoch over, and makes another one fill: that waits for the memory of the epoch
+ * before it. Where the run ends meanwhile, none fills. */
 static weir_status seal(struct wr_loop *loop, struct wr_error *error)
 {
-    weir_status status;
-    if (!wait_decided(loop, error, &status)) {
-        return status;
+    struct wr_instance *instance = loop->instance;
+    if (!wr_instance_fills(instance)) {
+        return WEIR_OK;
     }
-    WR_TRY(wr_instance_seal(loop->instance, error));
+    WR_TRY(wr_instance_seal(instance, error));
     uv_mutex_lock(&loop->mutex);
-    loop->sealed = true;
     uv_cond_signal(&loop->for_decide);
     uv_mutex_unlock(&loop->mutex);
-    return WEIR_OK;
+    return wait_decided(loop, 1) ? wr_instance_begin(instance, error) : WEIR_OK;
 }
 
 /* Units until the queue is empty, the epoch is full, or it is time to seal. */
@@ -153,7 +162,7 @@ static weir_status keep_read(struct wr_loop *loop, weir_status status)
         decided = seal(loop, &ignored);
     }
     if (decided == WEIR_OK) { /* also one that was sealed before */
-        (void)wait_decided(loop, &ignored, &decided);
+        (void)settle(loop, &ignored);
     }
     return status;
 }
@@ -176,9 +185,7 @@ static weir_status operate_round(struct wr_loop *loop, bool *end_out, struct wr_
     struct wr_instance *instance = loop->instance;
     enum wr_source_more more = WR_SOURCE_MORE;
     bool idle = false;
-    if (atomic_load(&instance->handed) == WR_HANDED_DECIDED) {
-        WR_TRY(wr_instance_drop(instance, error));
-    }
+    WR_TRY(wr_instance_drop(instance, error));
     wr_instance_tick(instance);
     WR_TRY(wr_inputs_discover(instance, error));
     wr_instance_measure(instance, false);
@@ -231,11 +238,10 @@ static weir_status operate_all(struct wr_loop *loop, struct wr_error *error)
     while (!end && goes_on(loop)) {
         WR_TRY(operate_round(loop, &end, error));
     }
-    weir_status status;
     if (wr_instance_has_work(instance) || instance->draining) {
         WR_TRY(seal(loop, error));
     }
-    (void)wait_decided(loop, error, &status);
+    weir_status status = settle(loop, error);
     wr_instance_measure(instance, true);
     return status;
 }
@@ -265,7 +271,8 @@ static bool decide_wait(struct wr_loop *loop, bool *sealed_out, bool *markers_ou
     int64_t due_ms = wr_deliverer_due_ms(loop->instance->deliverer);
     int64_t retain_ms = wr_store_retain_due_ms(loop->instance->store);
     due_ms = retain_ms < due_ms ? retain_ms : due_ms;
-    while (!loop->sealed && !loop->markers && !loop->quit && due_ms > 0) {
+    while (wr_instance_undecided(loop->instance) == 0 && !loop->markers && !loop->quit &&
+           due_ms > 0) {
         if (due_ms == INT64_MAX) {
             uv_cond_wait(&loop->for_decide, &loop->mutex);
         } else if (uv_cond_timedwait(&loop->for_decide, &loop->mutex, (uint64_t)due_ms * 1000000) !=
@@ -273,9 +280,8 @@ static bool decide_wait(struct wr_loop *loop, bool *sealed_out, bool *markers_ou
             break;
         }
     }
-    *sealed_out = loop->sealed;
+    *sealed_out = wr_instance_undecided(loop->instance) > 0;
     *markers_out = loop->markers;
-    loop->sealed = false; /* taken: the next one may come as soon as this one is decided */
     bool ends = loop->quit && (loop->error.status != WEIR_OK || (!*sealed_out && !*markers_out));
     uv_mutex_unlock(&loop->mutex);
     return !ends;

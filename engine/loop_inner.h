@@ -19,7 +19,6 @@ struct wr_loop {
     uv_thread_t operate, decide, forward;
     uv_mutex_t mutex;
     uv_cond_t for_operate, for_decide, for_forward;
-    bool sealed; /* for the decide thread */
     bool markers; /* wait to be decided */
     bool news; /* for the forward thread: something was decided */
     bool filled; /* no epoch comes any more: the operator thread has ended */

@@ -2,8 +2,8 @@
  *
  * Adaptively (group commit), unless the user fixed a size or an age: as soon as the decide thread
  * is free and there is something. While records wait, an epoch is not sealed before it is LINGER_US
- * old, since each seal has its price; a full one is sealed at once, and waits for the decide
- * thread.
+ * old, since each seal has its price; a full one is sealed at once, also while the one before it is
+ * being decided, so that the decide thread finds it ready.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/instance.h"
@@ -15,7 +15,7 @@ enum {
 
 bool wr_pace_is_free(const struct wr_instance *instance)
 {
-    return atomic_load_explicit(&instance->handed, memory_order_acquire) != WR_HANDED_SEALED;
+    return wr_instance_undecided(instance) == 0;
 }
 
 static bool is_fixed(const struct wr_instance *instance)

@@ -161,6 +161,9 @@ static weir_status run_instance(struct wr_instance *instance, weir_job *job, str
     say_start(instance);
     atomic_store(&env->stamped, true); /* from here on it is a log */
     say_inputs(instance);
+    if (options->observer) {
+        options->observer->started(options->observer->data, instance);
+    }
     weir_status status = wr_loop_run(instance, wr_show_look, &show, &result, error);
     if (options->observer) {
         options->observer->ended(options->observer->data, instance);

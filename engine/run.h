@@ -14,6 +14,8 @@ struct wr_instance;
 
 /* Watches a run from within its process: what `weir bench` measures with. */
 struct wr_observer {
+    /* The instance is open; its threads start next. Thread: main. */
+    void (*started)(void *data, const struct wr_instance *instance);
     /* An epoch with so many input records was decided just now. Thread: decide. */
     void (*decided)(void *data, const struct wr_instance *instance, int64_t records);
     /* Every thread has ended; the instance is still open. Thread: main. */

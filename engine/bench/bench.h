@@ -7,19 +7,27 @@
  *     a job, in a     an expert's     only the      kill -9, then
  *     child process   SQLite loop     bytes         compare.c
  *        └───────────────┴──────┬───────┴──────────────┘
- *                            figures ─▶ table.c (people), lines.c (JSON), report.c (HTML)
+ *                       figures.c results ─▶ table.c (people), lines.c (JSON), report.c (HTML)
  *
  * A *cell* is what is measured: a job, a delivery mode, an epoch size, a sync. A *run* is one
  * repetition of it. Every run is a child process of its own on a new store, so that CPU time and
- * memory are its own; the parent has one thread, and forks.
+ * memory are its own; the parent has one thread, and forks. A *group* is the cells that are
+ * compared with one another: the same job, epoch size and sync; their runs are interleaved.
+ *
+ * Signals: the parent has SIGINT and SIGTERM blocked from wr_bench_open on, so that a request to
+ * end is seen where it can be followed (wr_bench_stopped), without a handler and its global; a
+ * child unblocks them (wr_bench_child_begin).
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef WR_BENCH_H
 #define WR_BENCH_H
 
+#include "engine/bench/machine.h"
 #include "engine/run.h"
 #include "txn/base/arena.h"
 #include "txn/base/histogram.h"
+
+enum { WR_BENCH_REPEATS_MAX = 1000 };
 
 /* ---- What is measured ------------------------------------------------------------------------ */
 
@@ -38,6 +46,7 @@ struct wr_bench_job {
     void (*define)(weir_job *);
     const char *input, *output; /* names of the endpoints that the bench sets; NULL: all of them */
     bool lines; /* reads gen:lines, else gen:keyed */
+    struct wr_settings *defines; /* -D; NULL: none */
 };
 
 struct wr_bench_cell {
@@ -60,9 +69,9 @@ struct wr_bench_cell {
 /* ---- What a run gives ------------------------------------------------------------------------ */
 
 struct wr_bench_run {
-    int64_t records, epochs;
-    double seconds; /* from the first unit to the last decision */
-    int64_t input_bytes; /* of keys and values */
+    int64_t records, epochs; /* all that were decided */
+    double seconds; /* from when it could take the first record to the last decision */
+    int64_t input_bytes; /* of keys and values; by the mean of the first records */
     struct wr_histogram decide, latency; /* latency: only with a rate */
     int64_t bytes_written, fsyncs; /* of the store, by the VFS */
     double cpu_seconds; /* of the whole child, user and system */
@@ -79,6 +88,88 @@ struct wr_bench_damage {
     struct wr_histogram recovery; /* from each restart to its first decided epoch */
 };
 
+/* ---- Figures: what is kept of runs, and shown (figures.c) ------------------------------------- */
+
+/* What one run comes to; all are numbers, NAN where it was not measured. */
+enum wr_bench_figure {
+    WR_BENCH_RECORDS_PER_S,
+    WR_BENCH_MB_PER_S, /* of input, in 1,000,000 bytes */
+    WR_BENCH_DECIDE_P50_US,
+    WR_BENCH_DECIDE_P99_US,
+    WR_BENCH_DECIDE_P999_US,
+    WR_BENCH_DECIDE_MAX_US,
+    WR_BENCH_LATENCY_P50_US,
+    WR_BENCH_LATENCY_P99_US,
+    WR_BENCH_LATENCY_P999_US,
+    WR_BENCH_LATENCY_MAX_US,
+    WR_BENCH_BYTES_PER_RECORD,
+    WR_BENCH_FSYNCS_PER_RECORD,
+    WR_BENCH_CPU_S_PER_MILLION,
+    WR_BENCH_RSS_KIB,
+    /* Where the time went: seconds of the run. */
+    WR_BENCH_READ_S,
+    WR_BENCH_OPERATORS_S,
+    WR_BENCH_APPLY_S,
+    WR_BENCH_FSYNC_S,
+    WR_BENCH_FIGURES,
+};
+
+/* A run without its histograms: children inherit the parent's memory, so that stays small. */
+struct wr_bench_sample {
+    int64_t records, epochs;
+    double seconds;
+    double figures[WR_BENCH_FIGURES];
+};
+
+struct wr_bench_latency {
+    int64_t percent; /* of the measured throughput; 0: the rate is --rate */
+    int64_t rate; /* records a second */
+    struct wr_bench_sample *runs;
+    size_t run_count;
+};
+
+/* A cell and what came of it. */
+struct wr_bench_result {
+    struct wr_bench_cell cell;
+    size_t group; /* results with the same number are compared */
+    struct wr_bench_sample *runs; /* by repeat; those of a group with the same place are a pair */
+    size_t run_count;
+    struct wr_bench_latency latency[2];
+    size_t latency_count; /* 0: not measured */
+    bool has_damage;
+    struct wr_bench_damage damage;
+};
+
+struct wr_bench_results {
+    struct wr_bench_machine machine;
+    const char *command; /* as it was given */
+    struct wr_bench_result *items; /* in the order of the table: group by group */
+    size_t count;
+    int64_t repeats;
+};
+
+/* Of several runs. count 0: none of them has it. */
+struct wr_bench_spread {
+    double median, low, high;
+    size_t count;
+};
+
+void wr_bench_sample_of(const struct wr_bench_run *run, struct wr_bench_sample *sample_out);
+struct wr_bench_spread wr_bench_spread_of(const struct wr_bench_sample *runs, size_t count,
+                                          enum wr_bench_figure figure);
+/* Records a second of `result` next to those of `base`, repeat by repeat: median, lowest, highest
+ * of the ratios. NULL: count 0. */
+struct wr_bench_spread wr_bench_ratio(const struct wr_bench_result *result,
+                                      const struct wr_bench_result *base);
+/* The one of a kind in a group; `delivery` counts for WR_BENCH_WEIR alone. NULL: there is none. */
+const struct wr_bench_result *wr_bench_peer(const struct wr_bench_results *results, size_t group,
+                                            enum wr_bench_kind kind, enum wr_delivery delivery);
+/* "exactly-once", "loop", "raw overwrite", ... */
+const char *wr_bench_cell_name(const struct wr_bench_cell *cell);
+/* "1", "10000", "100 ms", "10000, 100 ms", "adaptive". */
+void wr_bench_epoch_name(const struct wr_bench_cell *cell, char *text, size_t size);
+const char *wr_bench_sync_name(enum wr_sync sync); /* "full", "normal", "off" */
+
 /* ---- Measuring ------------------------------------------------------------------------------- */
 
 /* Where runs happen: a folder that is the bench's own, on the disk that is measured. */
@@ -88,8 +179,18 @@ struct wr_bench {
     uint64_t seed; /* of the moments of kills */
 };
 
-/* The jobs that are built in; NULL: none has this name. */
+/* The jobs that are built in; NULL: none has this name. (jobs.c) */
 const struct wr_bench_job *wr_bench_job_find(const char *name);
+
+/* Makes a folder of its own in `dir`, and blocks SIGINT and SIGTERM. (place.c) */
+weir_status wr_bench_open(struct wr_env *env, const char *dir, struct wr_bench *bench_out,
+                          struct wr_error *error);
+/* Removes it, and says so when it cannot. Also after a failed open. */
+void wr_bench_close(struct wr_bench *bench);
+/* Whether SIGINT or SIGTERM asked this process to end. */
+bool wr_bench_stopped(void);
+/* Removes a folder and all that is in it; what is not there is no error. */
+weir_status wr_bench_remove(const char *folder, struct wr_error *error);
 
 /* One run of a cell of kind WEIR or NO_POSITIONS in a child process. The store is removed
  * afterwards. (cell.c) */
@@ -115,10 +216,18 @@ weir_status wr_bench_kill(struct wr_bench *bench, const struct wr_bench_cell *ce
 
 /* Runs `child` in a forked process, with its standard streams as they are, and receives `size`
  * bytes of what it put into `result`. 75 when it was killed or ended otherwise than with 0; the
- * text says how. usage_out NULL: not wanted. (child.c) */
+ * text says how. usage_out NULL: not wanted. When this process is asked to end, the child is
+ * killed, and the error is native EINTR. (child.c) */
 struct rusage;
 typedef int (*wr_bench_child_fn)(void *data, void *result);
 weir_status wr_bench_child(wr_bench_child_fn child, void *data, void *result, size_t size,
                            struct rusage *usage_out, struct wr_error *error);
+/* The same; a child that takes longer than this is killed, 75. */
+weir_status wr_bench_child_within(double seconds_max, wr_bench_child_fn child, void *data,
+                                  void *result, size_t size, struct rusage *usage_out,
+                                  struct wr_error *error);
+/* What a child does first, also one that is forked elsewhere: it ends with its parent, and is ended
+ * by signals as any process is. */
+void wr_bench_child_begin(void);
 
 #endif

@@ -10,13 +10,10 @@
 #include <string.h>
 
 #include "engine/endpoint.h"
+#include "txn/base/assert.h"
 #include "txn/base/fault.h"
 
-static const struct wr_command *const commands[] = {
-    &wr_command_run,     &wr_command_inspect, &wr_command_verify,  &wr_command_topics,
-    &wr_command_produce, &wr_command_consume, &wr_command_rejects, &wr_command_backup,
-};
-enum { COMMANDS = sizeof commands / sizeof commands[0] };
+enum { COMMANDS_MAX = 16 };
 
 /* ---- Beginning and end ----------------------------------------------------------------------- */
 
@@ -99,22 +96,22 @@ void wr_cli_help(const struct wr_command *command, const char *program)
     }
 }
 
-static void usage(FILE *file)
+static void usage(const struct wr_command *const *commands, FILE *file)
 {
     fprintf(file, "usage: weir SUBCOMMAND ...\n\n");
-    for (size_t i = 0; i < COMMANDS; i++) {
+    for (; *commands; commands++) {
         char call[64];
-        snprintf(call, sizeof call, "%s %s", commands[i]->name, commands[i]->operands);
-        fprintf(file, "  weir %-34s %s\n", call, commands[i]->summary);
+        snprintf(call, sizeof call, "%s %s", (*commands)->name, (*commands)->operands);
+        fprintf(file, "  weir %-34s %s\n", call, (*commands)->summary);
     }
     fprintf(file, "  weir %-34s %s\n", "help SUBCOMMAND", "how it is used, with examples");
     fprintf(file, "  weir %-34s %s\n", "--version", "what this is");
 }
 
-static void help_all(void)
+static void help_all(const struct wr_command *const *commands)
 {
     printf("weir runs stream jobs written in C, exactly once.\n\n");
-    usage(stdout);
+    usage(commands, stdout);
     printf("\n"
            "A first job: count the words of a text, look at the result, look inside.\n"
            "  weir run build/examples/wordcount.so -i lines=file:book.txt\n"
@@ -124,17 +121,17 @@ static void help_all(void)
            "Kill it at any moment, by kill -9 too; the same command goes on where it was.\n");
 }
 
-static const struct wr_command *find_command(const char *name, struct wr_error *error)
+static const struct wr_command *find_command(const struct wr_command *const *commands,
+                                             const char *name, struct wr_error *error)
 {
-    const char *names[COMMANDS + 2];
-    for (size_t i = 0; i < COMMANDS; i++) {
+    const char *names[COMMANDS_MAX + 2] = {"help"};
+    for (size_t i = 0; commands[i]; i++) {
         if (strcmp(commands[i]->name, name) == 0) {
             return commands[i];
         }
-        names[i] = commands[i]->name;
+        wr_assert_that(i, <, COMMANDS_MAX);
+        names[i + 1] = commands[i]->name;
     }
-    names[COMMANDS] = "help";
-    names[COMMANDS + 1] = NULL;
     const char *near = wr_nearest(name, names);
     wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
             near ? "unknown subcommand %s; did you mean weir %s?"
@@ -143,14 +140,15 @@ static const struct wr_command *find_command(const char *name, struct wr_error *
     return NULL;
 }
 
-static int help_command(struct wr_cli *cli, int argc, char **argv)
+static int help_command(struct wr_cli *cli, const struct wr_command *const *commands, int argc,
+                        char **argv)
 {
     if (argc == 0) {
-        help_all();
+        help_all(commands);
     } else if (strcmp(argv[0], "help") == 0) {
         printf("usage: weir help SUBCOMMAND\n");
     } else {
-        const struct wr_command *command = find_command(argv[0], &cli->error);
+        const struct wr_command *command = find_command(commands, argv[0], &cli->error);
         if (command) {
             wr_cli_help(command, "weir");
         }
@@ -171,15 +169,16 @@ static int misuse_without_command(struct wr_cli *cli, const char *option)
     return wr_cli_end(cli);
 }
 
-static int dispatch(struct wr_cli *cli, int argc, char **argv)
+static int dispatch(struct wr_cli *cli, const struct wr_command *const *commands, int argc,
+                    char **argv)
 {
     if (argc < 2) {
-        usage(stderr);
+        usage(commands, stderr);
         return WR_EXIT_USAGE;
     }
     const char *name = argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
-        return help_command(cli, argc - 2, argv + 2);
+        return help_command(cli, commands, argc - 2, argv + 2);
     }
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0 || strcmp(name, "version") == 0) {
         wr_cli_version();
@@ -188,7 +187,7 @@ static int dispatch(struct wr_cli *cli, int argc, char **argv)
     if (name[0] == '-') {
         return misuse_without_command(cli, name);
     }
-    const struct wr_command *command = find_command(name, &cli->error);
+    const struct wr_command *command = find_command(commands, name, &cli->error);
     if (!command) {
         return wr_cli_end(cli);
     }
@@ -199,11 +198,11 @@ static int dispatch(struct wr_cli *cli, int argc, char **argv)
     return command->run(cli, argc - 2, argv + 2);
 }
 
-int wr_cli_main(int argc, char **argv)
+int wr_cli_main(const struct wr_command *const *commands, int argc, char **argv)
 {
     struct wr_cli cli;
     if (wr_cli_init(&cli) != WEIR_OK) {
         return wr_cli_end(&cli);
     }
-    return dispatch(&cli, argc, argv);
+    return dispatch(&cli, commands, argc, argv);
 }

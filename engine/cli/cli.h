@@ -76,13 +76,14 @@ struct wr_command {
 extern const struct wr_command wr_command_run, wr_command_inspect, wr_command_verify,
     wr_command_topics, wr_command_produce, wr_command_consume, wr_command_rejects,
     wr_command_backup;
+extern const struct wr_command wr_command_bench; /* of the program alone, not of the library */
 
 /* The options of `run` as a program with its job built in has them (run.c). */
 int wr_cli_run_define(struct wr_cli *cli, const char *name, void (*define)(weir_job *), int argc,
                       char **argv);
 
-/* The whole program. */
-int wr_cli_main(int argc, char **argv);
+/* The whole program, with these subcommands (ended with NULL), in the order of the help. */
+int wr_cli_main(const struct wr_command *const *commands, int argc, char **argv);
 /* Prepares the world, WEIR_FAULT included; 64 when that names no fault point. */
 weir_status wr_cli_init(struct wr_cli *cli);
 /* Prints the error and gives the exit code; an error of the pipe that standard output is ends

@@ -87,7 +87,7 @@ struct wr_source { /* the first member of each source's own struct */
     const char *name;
     bool bounded; /* ends by itself */
     int64_t paced_from_us; /* records are due at a rate since this moment of the monotonic clock; 0:
-                              as fast as they are polled. Fixed once opened */
+                              as fast as they are polled. Fixed once the run has started */
     bool rewound; /* the engine's, before seek: the positions are what --rewind asked for */
     struct wr_source_partition **partitions; /* each stays where it is; the array may move */
     size_t partition_count; /* at most WR_PARTITIONS_MAX */

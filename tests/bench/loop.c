@@ -1,0 +1,416 @@
+/* loop.c: three stream jobs as one writes them by hand, with care, in an afternoon: C and SQLite,
+ * nothing of weir. `weir bench` shows weir beside them.
+ *
+ *   copy        each record as it is
+ *   count       for each record its key and how often that came so far
+ *   wordcount   the same for each word of a record's value
+ *
+ * Table `output` gets a row a record; `counts` has a row a key; `position` says how far the input
+ * was read. The three change in one transaction per batch of records, so that a crash at any moment
+ * leaves an exact cut, from which the next run goes on. Counts are in memory too, in a hash map
+ * that is filled from the table at start: a batch reads nothing, and writes each key that it
+ * changed once.
+ *
+ * Long because it is a program of its own, to be read in one go.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "tests/bench/loop.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sqlite3.h>
+
+enum { ROWS = 20 }; /* of one INSERT */
+
+/* ---- Counts: open addressing, linear probing, half full at most ------------------------------*/
+
+struct count {
+    uint64_t hash;
+    int64_t value;
+    bool changed; /* in this batch */
+    size_t key_size;
+    char key[];
+};
+
+struct counts {
+    struct count **places; /* NULL: free */
+    struct count **changed; /* in this batch */
+    size_t room, used, changed_count; /* room: a power of two */
+};
+
+static uint64_t hash_of(const char *key, size_t size) /* FNV-1a */
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < size; i++) {
+        hash = (hash ^ (unsigned char)key[i]) * UINT64_C(1099511628211);
+    }
+    return hash ^ hash >> 32;
+}
+
+static bool counts_grow(struct counts *counts)
+{
+    size_t room = counts->room ? counts->room * 2 : 1024;
+    struct count **changed = realloc(counts->changed, room / 2 * sizeof *changed);
+    if (!changed) {
+        return false;
+    }
+    counts->changed = changed;
+    struct count **places = calloc(room, sizeof *places);
+    if (!places) {
+        return false;
+    }
+    for (size_t i = 0; i < counts->room; i++) {
+        struct count *count = counts->places[i];
+        if (count) {
+            size_t at = count->hash & (room - 1);
+            while (places[at]) {
+                at = (at + 1) & (room - 1);
+            }
+            places[at] = count;
+        }
+    }
+    free(counts->places);
+    counts->places = places;
+    counts->room = room;
+    return true;
+}
+
+/* The count of a key, 0 when it is new; NULL: no memory. */
+static struct count *counts_find(struct counts *counts, const char *key, size_t size)
+{
+    if (counts->used * 2 >= counts->room && !counts_grow(counts)) {
+        return NULL;
+    }
+    uint64_t hash = hash_of(key, size);
+    size_t at = hash & (counts->room - 1);
+    for (; counts->places[at]; at = (at + 1) & (counts->room - 1)) {
+        struct count *count = counts->places[at];
+        if (count->hash == hash && count->key_size == size && memcmp(count->key, key, size) == 0) {
+            return count;
+        }
+    }
+    struct count *count = malloc(sizeof *count + size);
+    if (count) {
+        *count = (struct count){.hash = hash, .key_size = size};
+        memcpy(count->key, key, size);
+        counts->places[at] = count;
+        counts->used++;
+    }
+    return count;
+}
+
+static int by_key(const void *left, const void *right)
+{
+    const struct count *a = *(struct count *const *)left, *b = *(struct count *const *)right;
+    size_t size = a->key_size < b->key_size ? a->key_size : b->key_size;
+    int order = memcmp(a->key, b->key, size);
+    return order ? order : (a->key_size > b->key_size) - (a->key_size < b->key_size);
+}
+
+static void counts_free(struct counts *counts)
+{
+    for (size_t i = 0; i < counts->room; i++) {
+        free(counts->places[i]);
+    }
+    free(counts->places);
+    free(counts->changed);
+}
+
+/* ---- The database ---------------------------------------------------------------------------- */
+
+struct row {
+    const char *key, *value; /* value NULL: `number` is meant, if the job counts */
+    size_t key_size, value_size;
+    int64_t number;
+};
+
+struct loop {
+    enum loop_job job;
+    sqlite3 *db;
+    sqlite3_stmt *begin, *end, *output, *outputs, *count, *counts_rows, *position;
+    struct counts counts;
+    struct row rows[ROWS]; /* of `output`, not yet inserted */
+    int row_count;
+    int64_t next; /* record */
+    char *error;
+    size_t error_size;
+};
+
+static bool fail(struct loop *loop, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(loop->error, loop->error_size, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static bool fail_sql(struct loop *loop, const char *doing)
+{
+    return fail(loop, "cannot %s: %s", doing, sqlite3_errmsg(loop->db));
+}
+
+static bool run(struct loop *loop, const char *sql)
+{
+    return sqlite3_exec(loop->db, sql, NULL, NULL, NULL) == SQLITE_OK || fail_sql(loop, sql);
+}
+
+static bool step(struct loop *loop, sqlite3_stmt *statement, const char *doing)
+{
+    bool done = sqlite3_step(statement) == SQLITE_DONE;
+    if (!done) {
+        fail_sql(loop, doing);
+    }
+    sqlite3_reset(statement);
+    return done;
+}
+
+/* Prepares `sql`, with `rows` pairs of parameters at its end. */
+static bool prepare(struct loop *loop, const char *sql, int rows, sqlite3_stmt **statement_out)
+{
+    char text[256 + ROWS * 6];
+    int at = snprintf(text, sizeof text, "%s", sql);
+    for (int i = 0; i < rows; i++) {
+        at += snprintf(text + at, sizeof text - (size_t)at, i ? ", (?, ?)" : " VALUES (?, ?)");
+    }
+    return sqlite3_prepare_v3(loop->db, text, -1, SQLITE_PREPARE_PERSISTENT, statement_out, NULL) ==
+               SQLITE_OK ||
+           fail_sql(loop, text);
+}
+
+static bool open_database(struct loop *loop, const struct loop_options *options)
+{
+    char pragma[64];
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    if (sqlite3_open_v2(options->path, &loop->db, flags, options->vfs) != SQLITE_OK) {
+        return fail(loop, "cannot open %s: %s", options->path, sqlite3_errmsg(loop->db));
+    }
+    snprintf(pragma, sizeof pragma, "PRAGMA synchronous = %s", options->synchronous);
+    return run(loop, "PRAGMA journal_mode = WAL") && run(loop, pragma) &&
+           run(loop, "CREATE TABLE IF NOT EXISTS output (id INTEGER PRIMARY KEY, key, value)") &&
+           run(loop, "CREATE TABLE IF NOT EXISTS counts (key TEXT PRIMARY KEY, value INTEGER)"
+                     " WITHOUT ROWID") &&
+           run(loop, "CREATE TABLE IF NOT EXISTS position (id INTEGER PRIMARY KEY, next)") &&
+           prepare(loop, "BEGIN", 0, &loop->begin) && prepare(loop, "COMMIT", 0, &loop->end) &&
+           prepare(loop, "INSERT INTO output (key, value)", 1, &loop->output) &&
+           prepare(loop, "INSERT INTO output (key, value)", ROWS, &loop->outputs) &&
+           prepare(loop, "REPLACE INTO counts (key, value)", 1, &loop->count) &&
+           prepare(loop, "REPLACE INTO counts (key, value)", ROWS, &loop->counts_rows) &&
+           prepare(loop, "REPLACE INTO position (id, next) VALUES (1, ?)", 0, &loop->position);
+}
+
+/* What the last run left. */
+static bool load(struct loop *loop)
+{
+    sqlite3_stmt *query;
+    int code;
+    if (!prepare(loop, "SELECT key, value FROM counts", 0, &query)) {
+        return false;
+    }
+    while ((code = sqlite3_step(query)) == SQLITE_ROW) {
+        const char *key = (const char *)sqlite3_column_text(query, 0);
+        size_t size = (size_t)sqlite3_column_bytes(query, 0);
+        struct count *count = counts_find(&loop->counts, key ? key : "", size);
+        if (!count) {
+            sqlite3_finalize(query);
+            return fail(loop, "out of memory");
+        }
+        count->value = sqlite3_column_int64(query, 1);
+    }
+    sqlite3_finalize(query);
+    if (code != SQLITE_DONE) {
+        return fail_sql(loop, "read the counts");
+    }
+    if (!prepare(loop, "SELECT next FROM position", 0, &query)) {
+        return false;
+    }
+    code = sqlite3_step(query);
+    loop->next = code == SQLITE_ROW ? sqlite3_column_int64(query, 0) : 0;
+    sqlite3_finalize(query);
+    return code == SQLITE_ROW || code == SQLITE_DONE || fail_sql(loop, "read the position");
+}
+
+/* ---- What a record does ---------------------------------------------------------------------- */
+
+/* `at` is the first of the row's two parameters. Nothing is copied: what is bound stays until the
+ * statement has run. */
+static void bind_row(const struct loop *loop, sqlite3_stmt *statement, int at,
+                     const struct row *row)
+{
+    sqlite3_bind_text(statement, at, row->key, (int)row->key_size, SQLITE_STATIC);
+    if (loop->job == LOOP_COPY) {
+        sqlite3_bind_blob(statement, at + 1, row->value, (int)row->value_size, SQLITE_STATIC);
+    } else {
+        sqlite3_bind_int64(statement, at + 1, row->number);
+    }
+}
+
+/* Inserts the rows that are waiting: in one go if they are as many as that statement takes. */
+static bool insert_rows(struct loop *loop)
+{
+    bool all = loop->row_count == ROWS;
+    sqlite3_stmt *statement = all ? loop->outputs : loop->output;
+    for (int i = 0; i < loop->row_count; i++) {
+        bind_row(loop, statement, all ? 2 * i + 1 : 1, &loop->rows[i]);
+        if ((!all || i == ROWS - 1) && !step(loop, statement, "insert output")) {
+            return false;
+        }
+    }
+    loop->row_count = 0;
+    return true;
+}
+
+static bool add_row(struct loop *loop, struct row row)
+{
+    loop->rows[loop->row_count++] = row;
+    return loop->row_count < ROWS || insert_rows(loop);
+}
+
+static bool count_key(struct loop *loop, const char *key, size_t size)
+{
+    struct count *count = counts_find(&loop->counts, key ? key : "", size);
+    if (!count) {
+        return fail(loop, "out of memory");
+    }
+    count->value++;
+    if (!count->changed) {
+        count->changed = true;
+        loop->counts.changed[loop->counts.changed_count++] = count;
+    }
+    return add_row(loop, (struct row){.key = count->key, .key_size = size, .number = count->value});
+}
+
+static bool is_word_byte(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+static bool count_words(struct loop *loop, const char *text, size_t size)
+{
+    size_t start = 0;
+    for (size_t at = 0; at <= size; at++) {
+        if (at == size || !is_word_byte(text[at])) {
+            if (at > start && !count_key(loop, text + start, at - start)) {
+                return false;
+            }
+            start = at + 1;
+        }
+    }
+    return true;
+}
+
+static bool take(struct loop *loop, const struct loop_record *record)
+{
+    switch (loop->job) {
+    case LOOP_COPY:
+        return add_row(loop, (struct row){.key = record->key,
+                                          .key_size = record->key_size,
+                                          .value = record->value,
+                                          .value_size = record->value_size});
+    case LOOP_COUNT:
+        return count_key(loop, record->key, record->key_size);
+    case LOOP_WORDCOUNT:
+        return count_words(loop, record->value, record->value_size);
+    }
+    return false;
+}
+
+/* Each key that changed, once. In the order of the table, so that those of one page come together.
+ */
+static bool put_counts(struct loop *loop)
+{
+    struct counts *counts = &loop->counts;
+    if (counts->changed_count > 1) {
+        qsort(counts->changed, counts->changed_count, sizeof *counts->changed, by_key);
+    }
+    for (size_t i = 0; i < counts->changed_count;) {
+        size_t rows = counts->changed_count - i < ROWS ? 1 : ROWS;
+        sqlite3_stmt *statement = rows == 1 ? loop->count : loop->counts_rows;
+        for (size_t row = 0; row < rows; row++, i++) {
+            struct count *count = counts->changed[i];
+            int at = (int)(2 * row) + 1;
+            sqlite3_bind_text(statement, at, count->key, (int)count->key_size, SQLITE_STATIC);
+            sqlite3_bind_int64(statement, at + 1, count->value);
+            count->changed = false;
+        }
+        if (!step(loop, statement, "put counts")) {
+            return false;
+        }
+    }
+    counts->changed_count = 0;
+    return true;
+}
+
+/* ---- Batches --------------------------------------------------------------------------------- */
+
+/* One transaction. *records_out: how many it decided; fewer than a batch: the input has ended. */
+static bool run_batch(struct loop *loop, int64_t batch, const struct loop_input *input,
+                      int64_t *records_out)
+{
+    int64_t records = 0;
+    *records_out = 0;
+    if (!step(loop, loop->begin, "begin")) {
+        return false;
+    }
+    while (records < batch) {
+        const struct loop_record *polled;
+        int64_t count = input->poll(input->data, batch - records, &polled);
+        if (count < 0) {
+            return fail(loop, "cannot read the input");
+        }
+        for (int64_t i = 0; i < count; i++) {
+            if (!take(loop, &polled[i])) {
+                return false;
+            }
+        }
+        if (!insert_rows(loop)) { /* the next poll takes away what they point to */
+            return false;
+        }
+        records += count;
+        if (count == 0) {
+            break;
+        }
+    }
+    sqlite3_bind_int64(loop->position, 1, loop->next + records);
+    if (records > 0 && (!put_counts(loop) || !step(loop, loop->position, "put the position"))) {
+        return false;
+    }
+    if (!step(loop, loop->end, "end a transaction")) {
+        return false;
+    }
+    loop->next += records;
+    *records_out = records;
+    return true;
+}
+
+static void close_database(struct loop *loop)
+{
+    sqlite3_stmt *all[] = {loop->begin, loop->end,         loop->output,  loop->outputs,
+                           loop->count, loop->counts_rows, loop->position};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        sqlite3_finalize(all[i]);
+    }
+    sqlite3_close(loop->db); /* an open transaction goes */
+    counts_free(&loop->counts);
+}
+
+bool loop_run(const struct loop_options *options, const struct loop_input *input, char *error,
+              size_t size)
+{
+    struct loop loop = {.job = options->job, .error = error, .error_size = size};
+    bool good = open_database(&loop, options) && load(&loop) &&
+                (input->seek(input->data, loop.next) || fail(&loop, "cannot read the input"));
+    int64_t records = options->batch;
+    while (good && records == options->batch) {
+        good = run_batch(&loop, options->batch, input, &records);
+        if (good && records > 0) {
+            input->decided(input->data, records);
+        }
+    }
+    close_database(&loop);
+    return good;
+}
