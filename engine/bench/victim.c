@@ -101,8 +101,8 @@ static void on_ended(void *data, const struct wr_instance *instance)
     (void)data, (void)instance;
 }
 
-/* What ended the run goes to the parent, which knows what it was about. What else it says is about a
- * store that is soon gone. */
+/* What ended the run goes to the parent, which knows what it was about. What else the run says is
+ * about a store that is soon gone. */
 static void child_log(struct wr_env *env, enum wr_level level, const char *text)
 {
     struct child *child = env->data;
