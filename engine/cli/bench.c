@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "engine/bench/read.h"
 #include "engine/bench/report.h"
 #include "engine/bench/show.h"
 
@@ -173,6 +174,19 @@ static weir_status measure(struct wr_bench_arguments *arguments, struct wr_bench
     return WEIR_OK;
 }
 
+/* A report of what was measured before. */
+static weir_status report_file(struct wr_cli *cli, struct wr_bench_arguments *arguments)
+{
+    struct wr_bench_results results;
+    weir_bytes lines;
+    struct wr_error *error = &cli->error;
+    WR_TRY(wr_bench_read(arguments->from, &arguments->arena, &results, &lines, error));
+    WR_TRY(wr_bench_report_check(arguments->report, error));
+    WR_TRY(wr_bench_report(arguments->report, &results, lines, error));
+    wr_log(&cli->env, WR_LOG_NOTICE, "report: %s/index.html", arguments->report);
+    return WEIR_OK;
+}
+
 static weir_status bench_all(struct wr_cli *cli, struct wr_bench_arguments *arguments, int argc,
                              char **argv)
 {
@@ -180,6 +194,9 @@ static weir_status bench_all(struct wr_cli *cli, struct wr_bench_arguments *argu
     struct wr_bench_results results = {.count = 0};
     struct wr_error *error = &cli->error;
     WR_TRY(wr_bench_arguments_read(arguments, argc, argv, error));
+    if (arguments->from) {
+        return report_file(cli, arguments);
+    }
     results.command = wr_bench_command_line(&arguments->arena, argc, argv);
     if (!results.command) {
         return wr_fail_memory(error);

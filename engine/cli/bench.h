@@ -16,6 +16,8 @@ struct wr_bench_arguments {
     size_t file_count;
     struct wr_settings defines;
     const char *dir, *report;
+    const char *from; /* JSON lines to make the report of; NULL: it is measured */
+    bool measures; /* an option of measuring was given */
     bool json;
     struct wr_arena arena;
 };

@@ -1,5 +1,5 @@
-/* bench_options.c: the options of `weir bench`, their help, and what each sets. See bench.h. Long
- * because these three are read side by side.
+/* bench_options.c: the options of `weir bench`, their help, and what each sets. See bench.h.
+ * Long because these three are read side by side.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE /* stpcpy */
@@ -41,6 +41,7 @@ enum option_id {
     OPTION_DIR,
     OPTION_JSON,
     OPTION_REPORT,
+    OPTION_FROM,
     OPTION_HELP,
 };
 
@@ -63,6 +64,7 @@ const struct wr_option wr_bench_option_table[] = {
     {"dir", '\0', "DIR", OPTION_DIR},
     {"json", '\0', NULL, OPTION_JSON},
     {"report", '\0', "DIR", OPTION_REPORT},
+    {"from", '\0', "FILE", OPTION_FROM},
     {"help", 'h', NULL, OPTION_HELP},
     {NULL, '\0', NULL, 0},
 };
@@ -102,7 +104,8 @@ const char wr_bench_help_options[] =
 "\n"
 "What it shows\n"
 "      --json               JSON lines instead of the table\n"
-"      --report DIR         also a page with plots, DIR/index.html (needs gnuplot)\n";
+"      --report DIR         also a page with plots, DIR/index.html (needs gnuplot)\n"
+"      --from FILE          measures nothing: the page is of these JSON lines\n";
 const char wr_bench_help_examples[] =
 "\n"
 "Examples\n"
@@ -310,6 +313,7 @@ static weir_status take_argument(void *context, const struct wr_option *option, 
                        "weir bench takes no operands, and was given %s; a job is given by --job",
                        value);
     }
+    arguments->measures |= option->id != OPTION_FROM && option->id != OPTION_REPORT;
     switch ((enum option_id)option->id) {
     case OPTION_JOB:
         return each_item(arguments, option, value, add_job, error);
@@ -337,6 +341,9 @@ static weir_status take_argument(void *context, const struct wr_option *option, 
     case OPTION_REPORT:
         arguments->report = value;
         return WEIR_OK;
+    case OPTION_FROM:
+        arguments->from = value;
+        return WEIR_OK;
     case OPTION_HELP:
         return WEIR_OK; /* seen to before */
     default:
@@ -347,6 +354,12 @@ static weir_status take_argument(void *context, const struct wr_option *option, 
 static weir_status check_arguments(struct wr_bench_arguments *arguments, struct wr_error *error)
 {
     struct wr_bench_options *bench = &arguments->options;
+    if (arguments->from) {
+        return arguments->report && !arguments->measures
+                   ? WEIR_OK
+                   : wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                             "--from measures nothing: it takes --report DIR, and no other option");
+    }
     if (bench->records > 0 && bench->seconds > 0) {
         return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
                        "--records and --seconds both say how long a run is; give one");
@@ -369,7 +382,7 @@ static weir_status check_arguments(struct wr_bench_arguments *arguments, struct 
     return arguments->report ? wr_bench_report_check(arguments->report, error) : WEIR_OK;
 }
 
-/* ---- All -------------------------------------------------------------------------------------- */
+/* ---- All ------------------------------------------------------------------------------------- */
 
 const char *wr_bench_command_line(struct wr_arena *arena, int argc, char **argv)
 {
