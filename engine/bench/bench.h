@@ -14,9 +14,9 @@
  * memory are its own; the parent has one thread, and forks. A *group* is the cells that are
  * compared with one another: the same job, epoch size and sync; their runs are interleaved.
  *
- * Signals: the parent has SIGINT and SIGTERM blocked from wr_bench_open on, so that a request to
- * end is seen where it can be followed (wr_bench_stopped), without a handler and its global; a
- * child unblocks them (wr_bench_child_begin).
+ * Signals: the parent has SIGINT, SIGTERM and SIGHUP blocked from wr_bench_open on, so that a
+ * request to end is seen where it can be followed (wr_bench_stopped), without a handler and its
+ * global; a child unblocks them (wr_bench_child_begin).
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef WR_BENCH_H
@@ -136,6 +136,7 @@ struct wr_bench_result {
     size_t run_count;
     struct wr_bench_latency latency[2];
     size_t latency_count; /* 0: not measured */
+    int64_t kills; /* planned; 0: none */
     bool has_damage;
     struct wr_bench_damage damage;
 };
@@ -182,13 +183,17 @@ struct wr_bench {
 /* The jobs that are built in; NULL: none has this name. (jobs.c) */
 const struct wr_bench_job *wr_bench_job_find(const char *name);
 
-/* Makes a folder of its own in `dir`, and blocks SIGINT and SIGTERM. (place.c) */
+/* Makes a folder of its own in `dir`, and blocks SIGINT, SIGTERM and SIGHUP. (place.c) */
 weir_status wr_bench_open(struct wr_env *env, const char *dir, struct wr_bench *bench_out,
                           struct wr_error *error);
 /* Removes it, and says so when it cannot. Also after a failed open. */
 void wr_bench_close(struct wr_bench *bench);
-/* Whether SIGINT or SIGTERM asked this process to end. */
+/* Whether one of the three signals asked this process to end. */
 bool wr_bench_stopped(void);
+/* Unblocks them, so that one that waits ends this process; or blocks them. */
+void wr_bench_heed(bool now);
+/* Whether a folder is on a tmpfs or ramfs, where a sync costs nothing. */
+bool wr_bench_is_memory(const char *dir);
 /* Removes a folder and all that is in it; what is not there is no error. */
 weir_status wr_bench_remove(const char *folder, struct wr_error *error);
 

@@ -21,22 +21,12 @@
 enum { LOOK_MS = 100 };
 #define SECONDS_MAX 86400.0
 
-bool wr_bench_stopped(void)
-{
-    sigset_t pending;
-    return sigpending(&pending) == 0 &&
-           (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1);
-}
-
 void wr_bench_child_begin(void)
 {
-    sigset_t signals;
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    sigprocmask(SIG_UNBLOCK, &signals, NULL);
+    signal(SIGHUP, SIG_DFL);
+    wr_bench_heed(true);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 

@@ -8,19 +8,41 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "engine/bench/bench.h"
 
 enum { DEPTH_MAX = 16 }; /* open folders while one is removed */
 
-static void block_signals(void)
+static void ending_signals(sigset_t *signals_out)
+{
+    sigemptyset(signals_out);
+    sigaddset(signals_out, SIGINT);
+    sigaddset(signals_out, SIGTERM);
+    sigaddset(signals_out, SIGHUP);
+}
+
+bool wr_bench_stopped(void)
+{
+    sigset_t pending;
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 ||
+            sigismember(&pending, SIGHUP) == 1);
+}
+
+void wr_bench_heed(bool now)
 {
     sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
+    ending_signals(&signals);
+    sigprocmask(now ? SIG_UNBLOCK : SIG_BLOCK, &signals, NULL);
+}
+
+bool wr_bench_is_memory(const char *dir)
+{
+    struct statfs about;
+    return statfs(dir, &about) == 0 && (about.f_type == TMPFS_MAGIC || about.f_type == RAMFS_MAGIC);
 }
 
 weir_status wr_bench_open(struct wr_env *env, const char *dir, struct wr_bench *bench_out,
@@ -36,7 +58,7 @@ weir_status wr_bench_open(struct wr_env *env, const char *dir, struct wr_bench *
     } else if (strlen(absolute) + 128 > sizeof bench_out->folder) {
         status = wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE, "the path of --dir is too long");
     } else {
-        block_signals();
+        wr_bench_heed(false);
         snprintf(bench_out->folder, sizeof bench_out->folder, "%s/weir-bench-XXXXXX", absolute);
         if (!mkdtemp(bench_out->folder)) {
             bench_out->folder[0] = '\0';

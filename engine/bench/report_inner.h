@@ -44,13 +44,13 @@ enum wr_report_series {
 enum wr_report_series wr_report_series_of(const struct wr_bench_cell *cell);
 const char *wr_report_series_name(enum wr_report_series series);
 
-/* A place on the x axis: one epoch size. Numbers come first, at their logarithm; sizes that are no
- * number (adaptive, by time) behind them. */
+/* A place on the x axis: one epoch size. */
 struct wr_report_place {
     int64_t epoch_records, epoch_ms;
-    double at;
+    double at; /* 0 until a plot puts it somewhere */
 };
 enum { WR_REPORT_PLACES_MAX = 64 }; /* more epoch sizes than a plot can show */
+/* Those of the section: numbers by size, then those by time, then adaptive. */
 size_t wr_report_places(const struct wr_report_section *section,
                         struct wr_report_place places_out[WR_REPORT_PLACES_MAX]);
 bool wr_report_place_is_number(const struct wr_report_place *place);

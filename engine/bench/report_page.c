@@ -182,7 +182,7 @@ static void put_method(FILE *page)
             "what else the machine does falls on all alike.</li>\n"
             "<li>The hand-written loop is what an expert would write with SQLite alone: the same "
             "input, counts in memory, a row for each output record, counts and position in the "
-            "same transaction.</li>\n"
+            "same transaction. Beside adaptive epochs it takes 10,000 records a transaction.</li>\n"
             "<li>Raw bytes: a file in which as many bytes are written and synced for each "
             "transaction as weir's store wrote, with nothing else done; overwritten within a file "
             "of full length, or appended.</li>\n"

@@ -109,11 +109,38 @@ void wr_report_log_axis(FILE *script, double low, double high, bool is_time)
 
 /* ---- The x axis of epoch sizes --------------------------------------------------------------- */
 
-/* Numbers that would overlap are left out; the table has them. */
-static size_t place_axis(FILE *script, const struct wr_report_section *section,
+static struct wr_bench_spread value_of(enum wr_report_plot plot,
+                                       const struct wr_report_section *section,
+                                       const struct wr_bench_result *result)
+{
+    return plot == WR_PLOT_RATIO
+               ? wr_report_ratio(section, result, WR_BENCH_WEIR)
+               : wr_bench_spread_of(result->runs, result->run_count, WR_BENCH_RECORDS_PER_S);
+}
+
+/* Sizes that have a value in this plot: numbers at their logarithm, behind them what is no number.
+ * Labels that would overlap are left out; the table has them. */
+static size_t place_axis(FILE *script, enum wr_report_plot plot,
+                         const struct wr_report_section *section,
                          struct wr_report_place places[WR_REPORT_PLACES_MAX])
 {
-    size_t count = wr_report_places(section, places);
+    size_t all = wr_report_places(section, places), count = 0;
+    for (size_t i = 0; i < all; i++) {
+        bool shown = false;
+        const struct wr_bench_result *result;
+        for (size_t at = 0; (result = wr_report_next(section, &at));) {
+            shown |= wr_report_place_is(&places[i], &result->cell) &&
+                     value_of(plot, section, result).count > 0;
+        }
+        if (shown) {
+            places[count] = places[i];
+            bool number = wr_report_place_is_number(&places[i]);
+            places[count].at = number       ? log10((double)places[i].epoch_records)
+                               : count == 0 ? 0
+                                            : places[count - 1].at + 1.5;
+            count++;
+        }
+    }
     double last = places[count - 1].at, first = places[0].at, shown = -INFINITY;
     fprintf(script, "set xrange [%g:%g]\nset xtics (", first - 0.5, last + 0.5);
     const char *comma = "";
@@ -142,15 +169,6 @@ static size_t place_axis(FILE *script, const struct wr_report_section *section,
 }
 
 /* ---- Throughput and ratio: series over epoch sizes ------------------------------------------- */
-
-static struct wr_bench_spread value_of(enum wr_report_plot plot,
-                                       const struct wr_report_section *section,
-                                       const struct wr_bench_result *result)
-{
-    return plot == WR_PLOT_RATIO
-               ? wr_report_ratio(section, result, WR_BENCH_WEIR)
-               : wr_bench_spread_of(result->runs, result->run_count, WR_BENCH_RECORDS_PER_S);
-}
 
 /* Lowest and highest of all series; false: there is nothing above 0. */
 static bool bounds(enum wr_report_plot plot, const struct wr_report_section *section,
@@ -206,7 +224,7 @@ static void plot_series(FILE *script, enum wr_report_plot plot,
 {
     struct wr_report_place places[WR_REPORT_PLACES_MAX];
     bool has[WR_SERIES];
-    size_t count = place_axis(script, section, places);
+    size_t count = place_axis(script, plot, section, places);
     for (size_t i = 0; i < WR_SERIES; i++) {
         has[i] = series_data(script, plot, section, i, places, count);
     }

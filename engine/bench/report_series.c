@@ -2,7 +2,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 
 #include "engine/bench/report_inner.h"
@@ -149,12 +148,6 @@ size_t wr_report_places(const struct wr_report_section *section,
         }
     }
     qsort(places_out, count, sizeof places_out[0], compare_places);
-    for (size_t i = 0; i < count; i++) {
-        struct wr_report_place *place = &places_out[i];
-        place->at = wr_report_place_is_number(place) ? log10((double)place->epoch_records)
-                    : i == 0                         ? 0
-                                                     : places_out[i - 1].at + 1.5;
-    }
     return count;
 }
 

@@ -101,14 +101,13 @@ static void on_ended(void *data, const struct wr_instance *instance)
     (void)data, (void)instance;
 }
 
-/* What ended the run goes to the parent, which knows what it was about; the rest is shown. */
+/* What ended the run goes to the parent, which knows what it was about. What else the run says is
+ * about a store that is soon gone. */
 static void child_log(struct wr_env *env, enum wr_level level, const char *text)
 {
     struct child *child = env->data;
     if (level == WR_LOG_ERROR) {
         snprintf(child->page->text, sizeof child->page->text, "%s", text);
-    } else {
-        child->victim->bench->env->log(child->victim->bench->env, level, text);
     }
 }
 

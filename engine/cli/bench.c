@@ -1,56 +1,229 @@
-/* bench.c: `weir bench`: options, and the course of a measurement. See engine/bench/bench.h.
+/* bench.c: `weir bench`: progress, and what is written where. What is measured is
+ * engine/bench/plan.h's, how, engine/bench/bench.h's; options are bench_options.c's.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "engine/bench/bench.h"
+#include "engine/cli/bench.h"
 
-#include <inttypes.h>
+#include <errno.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
-#include "engine/cli/cli.h"
+#include "engine/bench/read.h"
+#include "engine/bench/report.h"
+#include "engine/bench/show.h"
 
-static const struct wr_option options[] = {
-    {"help", 'h', NULL, 0},
-    {NULL, '\0', NULL, 0},
+/* ---- What is shown while it runs ------------------------------------------------------------- */
+
+struct shown {
+    const struct wr_bench_arguments *arguments;
+    bool progress; /* standard error is a terminal */
+    int failed; /* errno of writing to standard output, 0: none */
 };
 
-static weir_status measure(struct wr_bench *bench, struct wr_error *error)
+/* So that it is seen while the rest is measured. */
+static void flush(struct shown *shown)
 {
-    const enum wr_delivery modes[] = {WR_EXACTLY_ONCE, WR_AT_LEAST_ONCE, WR_AT_MOST_ONCE};
-    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-        const struct wr_bench_cell cell = {
-            .kind = WR_BENCH_WEIR,
-            .job = wr_bench_job_find("count"),
-            .delivery = modes[i],
-            .sync = WR_SYNC_FULL,
-            .keys = 100000,
-            .value_bytes = 100,
-            .seconds = 0.5,
-        };
-        struct wr_bench_run run;
-        WR_TRY(wr_bench_cell_run(bench, &cell, &run, error));
-        printf("%-14s %10.0f records/s\n", wr_delivery_name(modes[i]),
-               (double)run.records / run.seconds);
-        fflush(stdout);
+    if (fflush(stdout) != 0 && !shown->failed) {
+        shown->failed = errno;
+    }
+}
+
+static void clear(const struct shown *shown)
+{
+    if (shown->progress) {
+        fputs("\r\033[K", stderr);
+    }
+}
+
+static void show_begins(void *data, const struct wr_bench_result *result, double seconds_left)
+{
+    const struct shown *shown = data;
+    char epoch[64], left[64] = "";
+    if (!shown->progress) {
+        return;
+    }
+    wr_bench_epoch_name(&result->cell, epoch, sizeof epoch);
+    if (isfinite(seconds_left)) {
+        snprintf(left, sizeof left, "; about %.0f s left", seconds_left);
+    }
+    fprintf(stderr, "\r\033[K%.20s, %s, epoch %s, sync %s%s", result->cell.job->name,
+            wr_bench_cell_name(&result->cell), epoch, wr_bench_sync_name(result->cell.sync), left);
+    fflush(stderr);
+}
+
+static void show_threw(void *data, const struct wr_bench_results *results,
+                       const struct wr_bench_result *result)
+{
+    struct shown *shown = data;
+    clear(shown);
+    if (shown->arguments->json) {
+        for (size_t run = 0; run < result->run_count; run++) {
+            wr_bench_line_run(stdout, results, result, NULL, run);
+        }
+    } else {
+        wr_bench_table_throughput(stdout, results, result);
+    }
+    flush(shown);
+}
+
+static void show_lagged(void *data, const struct wr_bench_results *results,
+                        const struct wr_bench_result *result)
+{
+    struct shown *shown = data;
+    clear(shown);
+    if (!shown->arguments->json) {
+        wr_bench_table_latency(stdout, results, result);
+    }
+    for (size_t i = 0; i < result->latency_count && shown->arguments->json; i++) {
+        for (size_t run = 0; run < result->latency[i].run_count; run++) {
+            wr_bench_line_run(stdout, results, result, &result->latency[i], run);
+        }
+    }
+    flush(shown);
+}
+
+static void show_damaged(void *data, const struct wr_bench_results *results,
+                         const struct wr_bench_result *result)
+{
+    struct shown *shown = data;
+    clear(shown);
+    if (!shown->arguments->json) {
+        wr_bench_table_damage(stdout, results, result);
+        flush(shown);
+    }
+}
+
+/* Whether anybody reads what is measured. */
+static weir_status show_check(void *data, struct wr_error *error)
+{
+    const struct shown *shown = data;
+    errno = shown->failed;
+    return shown->failed ? wr_fail_errno(error, "cannot write to standard output") : WEIR_OK;
+}
+
+/* ---- Course ---------------------------------------------------------------------------------- */
+
+static void say_estimate(const struct wr_bench_arguments *arguments,
+                         const struct wr_bench_results *results)
+{
+    double seconds = wr_bench_plan_seconds(&arguments->options, results);
+    FILE *file = arguments->json ? stderr : stdout;
+    if (seconds > 90) {
+        fprintf(file, "%zu cells, about %.0f minutes\n", results->count, seconds / 60);
+    } else if (seconds > 0) {
+        fprintf(file, "%zu cells, about %.0f seconds\n", results->count, seconds);
+    } else {
+        fprintf(file, "%zu cells; how long that takes depends on how fast the records go\n",
+                results->count);
+    }
+    fflush(file);
+}
+
+static weir_status make_report(const struct wr_bench_arguments *arguments,
+                               const struct wr_bench_results *results, struct wr_error *error)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&text, &size);
+    if (!file) {
+        return wr_fail_memory(error);
+    }
+    wr_bench_lines(file, results);
+    bool good = ferror(file) == 0;
+    good = fclose(file) == 0 && good;
+    weir_status status =
+        good ? wr_bench_report(arguments->report, results, (weir_bytes){text, size}, error)
+             : wr_fail_memory(error);
+    free(text);
+    return status;
+}
+
+static weir_status measure(struct wr_bench_arguments *arguments, struct wr_bench *bench,
+                           struct wr_bench_results *results, struct wr_error *error)
+{
+    struct shown shown = {.arguments = arguments, .progress = isatty(STDERR_FILENO) == 1};
+    const struct wr_bench_view view = {.data = &shown,
+                                       .begins = show_begins,
+                                       .threw = show_threw,
+                                       .lagged = show_lagged,
+                                       .damaged = show_damaged,
+                                       .check = show_check};
+    WR_TRY(wr_bench_machine_look(bench->folder, &results->machine, error));
+    if (arguments->json) {
+        wr_bench_machine_line(stdout, &results->machine, results->command);
+    } else {
+        wr_bench_table_head(stdout, &arguments->options, results);
+    }
+    say_estimate(arguments, results);
+    weir_status status = wr_bench_measure(bench, &arguments->options, results, &view, error);
+    clear(&shown);
+    WR_TRY(status);
+    if (!arguments->json) {
+        wr_bench_table_end(stdout, results);
+    }
+    for (size_t i = 0; i < results->count && arguments->json; i++) {
+        wr_bench_line_cell(stdout, results, &results->items[i]);
+    }
+    WR_TRY(wr_cli_flush(error));
+    if (arguments->report) {
+        WR_TRY(make_report(arguments, results, error));
+        wr_log(bench->env, WR_LOG_NOTICE, "report: %s/index.html", arguments->report);
     }
     return WEIR_OK;
 }
 
-static int bench_command(struct wr_cli *cli, int argc, char **argv)
+/* A report of what was measured before. */
+static weir_status report_file(struct wr_cli *cli, struct wr_bench_arguments *arguments)
+{
+    struct wr_bench_results results;
+    weir_bytes lines;
+    struct wr_error *error = &cli->error;
+    WR_TRY(wr_bench_read(arguments->from, &arguments->arena, &results, &lines, error));
+    WR_TRY(wr_bench_report_check(arguments->report, error));
+    WR_TRY(wr_bench_report(arguments->report, &results, lines, error));
+    wr_log(&cli->env, WR_LOG_NOTICE, "report: %s/index.html", arguments->report);
+    return WEIR_OK;
+}
+
+static weir_status bench_all(struct wr_cli *cli, struct wr_bench_arguments *arguments, int argc,
+                             char **argv)
 {
     struct wr_bench bench;
-    (void)argc, (void)argv;
-    if (wr_bench_open(&cli->env, ".", &bench, &cli->error) == WEIR_OK) {
-        (void)measure(&bench, &cli->error);
+    struct wr_bench_results results = {.count = 0};
+    struct wr_error *error = &cli->error;
+    WR_TRY(wr_bench_arguments_read(arguments, argc, argv, error));
+    if (arguments->from) {
+        return report_file(cli, arguments);
+    }
+    results.command = wr_bench_command_line(&arguments->arena, argc, argv);
+    if (!results.command) {
+        return wr_fail_memory(error);
+    }
+    WR_TRY(wr_bench_plan(&arguments->options, &arguments->arena, &results, error));
+    if (wr_bench_open(&cli->env, arguments->dir, &bench, error) == WEIR_OK) {
+        (void)measure(arguments, &bench, &results, error);
     }
     wr_bench_close(&bench);
-    return wr_cli_end(cli);
+    return error->status;
+}
+
+static int bench_command(struct wr_cli *cli, int argc, char **argv)
+{
+    struct wr_bench_arguments arguments;
+    (void)bench_all(cli, &arguments, argc, argv);
+    wr_bench_arguments_fini(&arguments);
+    int code = wr_cli_end(cli);
+    wr_bench_heed(true); /* a signal that waits ends the process as it would have before */
+    return code;
 }
 
 const struct wr_command wr_command_bench = {
     "bench",
     "[options]",
     "measure what delivery costs here",
-    options,
-    {"Measures what exactly-once costs on this machine.\n"},
+    wr_bench_option_table,
+    {wr_bench_help, wr_bench_help_options, wr_bench_help_examples},
     bench_command,
 };

@@ -7,7 +7,8 @@ import unittest
 
 from cli_kit import CONFIG, COPY, CliTest, JOBS, NO_INPUT, USAGE
 
-SUBCOMMANDS = ["run", "inspect", "verify", "topics", "produce", "consume", "rejects"]
+SUBCOMMANDS = ["run", "inspect", "verify", "topics", "produce", "consume", "rejects", "backup",
+               "bench"]
 
 
 class Help(CliTest):

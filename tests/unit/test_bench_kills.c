@@ -195,7 +195,7 @@ static void a_job_of_ones_own_is_compared_with_itself(void **state)
     assert_true(least.state_errors > 0);
 }
 
-static void say_epoch_order(weir_ctx *ctx, const weir_record *in, void *arg)
+static void say_the_time(weir_ctx *ctx, const weir_record *in, void *arg)
 {
     char text[32];
     (void)in;
@@ -209,7 +209,19 @@ static void define_clock(weir_job *job)
     struct wr_env *env = weir_alloc(job, sizeof *env);
     wr_env_init(env);
     weir_stream *in = weir_from(job, "in", "file:in.txt");
-    weir_into(weir_through(in, "say", say_epoch_order, env), "out", "log:out");
+    weir_into(weir_through(in, "say", say_the_time, env), "out", "log:out");
+}
+
+static void say_nothing(weir_ctx *ctx, const weir_record *in, void *arg)
+{
+    (void)in, (void)arg;
+    weir_reject(ctx, "none of these");
+}
+
+static void define_silent(weir_job *job)
+{
+    weir_stream *in = weir_from(job, "in", "file:in.txt");
+    weir_into(weir_through(in, "say", say_nothing, NULL), "out", "log:out");
 }
 
 static void define_two_inputs(weir_job *job)
@@ -223,6 +235,7 @@ static void a_job_of_chance_is_not_killed(void **state)
 {
     struct fixture *f = *state;
     static const struct wr_bench_job jobs[] = {{.name = "clock", .define = define_clock},
+                                               {.name = "silent", .define = define_silent},
                                                {.name = "two", .define = define_two_inputs}};
     for (size_t i = 0; i < COUNT(jobs); i++) {
         struct wr_bench_cell cell = cell_of(&jobs[i], WR_EXACTLY_ONCE);
