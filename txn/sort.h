@@ -1,6 +1,6 @@
-/* sort.h: putting what is written in key order, as (prefix, pointer) pairs. The prefix is 8 bytes of
- * the key as a number, taken after what all keys have in common (`user-000`), or of the second part
- * where all keys are equal: with it most comparisons touch neither item nor key.
+/* sort.h: putting what is written in key order, as (prefix, pointer) pairs. The prefix is 8 bytes
+ * of the key as a number, taken after what all keys have in common (`user-000`), or of the second
+ * part where all keys are equal: with it most comparisons touch neither item nor key.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef WR_SORT_H

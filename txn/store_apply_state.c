@@ -1,5 +1,6 @@
-/* store_apply_state.c: state and timers of a write set. What an epoch changed in state is one row of
- * the changelog; what it folds (fold.h), and timers, are upserted in key order. See store_inner.h.
+/* store_apply_state.c: state and timers of a write set. What an epoch changed in state is one row
+ * of the changelog; what it folds (fold.h), and timers, are upserted in key order. See
+ * store_inner.h.
  *
  * What was tried for state, on 100,000 keys of up to 6 digits with 8-byte values, each epoch all of
  * them: upserts a row at a time take 0.95 us of CPU each (INSERT .. ON CONFLICT DO UPDATE), 0.88

@@ -1,11 +1,58 @@
-/* store_fold.c: all of the changelog brought into table `state` at once. See store.h; epochs do it by
- * slices, see fold.h.
+/* store_fold.c: the changelog as a whole: reading it, and bringing all of it into table `state` at
+ * once. See store.h; epochs do it by slices, see fold.h.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "txn/fold.h"
 #include "txn/store_inner.h"
 
 enum { GROUP = 256 };
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+weir_status wr_reader_changelog(struct wr_reader *reader, int64_t *epoch, struct wr_arena *arena,
+                                weir_bytes *changes_out, struct wr_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    bool row;
+    *changes_out = (weir_bytes){NULL, 0};
+    WR_TRY(wr_reader_begin(reader, error));
+    WR_TRY(wr_sql_prepare(&reader->sql, &reader->statement[WR_READ_CHANGELOG],
+                          "SELECT epoch, entries FROM changelog WHERE epoch > ?1"
+                          " ORDER BY epoch LIMIT 1",
+                          error));
+    statement = reader->statement[WR_READ_CHANGELOG];
+    wr_sql_int(statement, 1, *epoch);
+    WR_TRY(wr_sql_step(&reader->sql, statement, &row, error));
+    if (!row) {
+        return WEIR_OK;
+    }
+    *epoch = sqlite3_column_int64(statement, 0);
+    bool copied = wr_sql_column_copy(statement, 1, arena, changes_out);
+    sqlite3_reset(statement);
+    return copied ? WEIR_OK : wr_fail_memory(error);
+}
+
+weir_status wr_reader_fail_changelog(struct wr_reader *reader, int64_t epoch,
+                                     const struct wr_error *why, struct wr_error *error)
+{
+    if (why->exit_code != WR_EXIT_DATA) {
+        *error = *why;
+        return why->status;
+    }
+    return wr_sql_broken(&reader->sql, error, "the changes of state of epoch %lld: %.300s",
+                         (long long)epoch, why->text);
+}
+
+weir_status wr_reader_has_state(struct wr_reader *reader, bool *has_out, struct wr_error *error)
+{
+    int64_t found;
+    WR_TRY(wr_reader_begin(reader, error));
+    WR_TRY(wr_sql_integer(&reader->sql, "SELECT EXISTS(SELECT 1 FROM state)", &found, error));
+    *has_out = found != 0;
+    return WEIR_OK;
+}
+
+/* ---- Folding --------------------------------------------------------------------------------- */
 
 static weir_status replay_all(struct wr_store *store, struct wr_cache *cache,
                               struct wr_error *error)

@@ -123,7 +123,7 @@ struct wr_store {
     size_t sink_count;
     struct wr_sorter sorter; /* a write set is applied in key order */
     struct wr_buffer changes; /* of state, packed */
-    int64_t changelog_first, changelog_upto; /* rows from one to the other have nothing new to say */
+    int64_t changelog_first, changelog_upto; /* these rows have nothing new to say */
 };
 
 /* A statement of the store, prepared when first used. */

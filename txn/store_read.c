@@ -138,46 +138,6 @@ weir_status wr_reader_get(struct wr_reader *reader, uint32_t node, weir_bytes ke
     return copied ? WEIR_OK : wr_fail_memory(error);
 }
 
-weir_status wr_reader_changelog(struct wr_reader *reader, int64_t *epoch, struct wr_arena *arena,
-                                weir_bytes *changes_out, struct wr_error *error)
-{
-    sqlite3_stmt *statement;
-    bool row;
-    *changes_out = (weir_bytes){NULL, 0};
-    WR_TRY(start(reader, WR_READ_CHANGELOG,
-                 "SELECT epoch, entries FROM changelog WHERE epoch > ?1 ORDER BY epoch LIMIT 1",
-                 &statement, error));
-    wr_sql_int(statement, 1, *epoch);
-    WR_TRY(wr_sql_step(&reader->sql, statement, &row, error));
-    if (!row) {
-        return WEIR_OK;
-    }
-    *epoch = sqlite3_column_int64(statement, 0);
-    bool copied = wr_sql_column_copy(statement, 1, arena, changes_out);
-    sqlite3_reset(statement);
-    return copied ? WEIR_OK : wr_fail_memory(error);
-}
-
-weir_status wr_reader_fail_changelog(struct wr_reader *reader, int64_t epoch,
-                                     const struct wr_error *why, struct wr_error *error)
-{
-    if (why->exit_code != WR_EXIT_DATA) {
-        *error = *why;
-        return why->status;
-    }
-    return wr_sql_broken(&reader->sql, error, "the changes of state of epoch %lld: %.300s",
-                         (long long)epoch, why->text);
-}
-
-weir_status wr_reader_has_state(struct wr_reader *reader, bool *has_out, struct wr_error *error)
-{
-    int64_t found;
-    WR_TRY(wr_reader_begin(reader, error));
-    WR_TRY(wr_sql_integer(&reader->sql, "SELECT EXISTS(SELECT 1 FROM state)", &found, error));
-    *has_out = found != 0;
-    return WEIR_OK;
-}
-
 static const char *const scan_texts[] = {
 #define SCAN(after, to)                                                                            \
     "SELECT slot, value FROM state WHERE node = ?1 AND key = ?2 AND slot " after " ?3" to          \

@@ -142,7 +142,7 @@ static weir_status print_tables(struct look *look)
     return status;
 }
 
-/* ---- State: table `state`, and what the changelog has on top of it ---------------------------- */
+/* ---- State: the table, and what the changelog has on top of it ------------------------------- */
 
 static weir_status replay(struct look *look, struct wr_cache *cache)
 {
