@@ -88,7 +88,7 @@ struct wr_bench_damage {
     struct wr_histogram recovery; /* from each restart to its first decided epoch */
 };
 
-/* ---- Figures: what is kept of runs, and shown (figures.c) ------------------------------------- */
+/* ---- Figures: what is kept of runs, and shown (figures.c) ------------------------------------ */
 
 /* What one run comes to; all are numbers, NAN where it was not measured. */
 enum wr_bench_figure {

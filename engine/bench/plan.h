@@ -1,5 +1,5 @@
-/* plan.h: what a `weir bench` measures, and in which order. plan.c makes the cells from the options;
- * course.c runs them.
+/* plan.h: what a `weir bench` measures, and in which order. plan.c makes the cells from the
+ * options; course.c runs them.
  *
  *   1. throughput   group by group; in a group repeat by repeat, in a repeat cell by cell (A B C A
  *                   B C), so that what disturbs the machine disturbs all of them

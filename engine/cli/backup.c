@@ -21,8 +21,9 @@ static const struct wr_option options[] = {
 /* clang-format off */
 static const char help[] =
 "Copies a store as it is at this moment into a new file: positions, state,\n"
-"timers, topics, tables, all of the same epoch. Works while a job runs, which goes\n"
-"on. The copy is a store like any other: weir inspect, verify and run take it.\n"
+"timers, topics, tables, all of the same epoch. Works while a job runs, which\n"
+"goes on. The copy is a store like any other: weir inspect, verify and run take\n"
+"it.\n"
 "\n"
 "FILE appears only once it is whole and synced; until then it is FILE.partial. A\n"
 "file that exists is not overwritten.\n"

@@ -157,6 +157,7 @@ static weir_status measure(struct wr_bench_arguments *arguments, struct wr_bench
         wr_bench_table_head(stdout, &arguments->options, results);
     }
     say_estimate(arguments, results);
+    WR_TRY(wr_cli_flush(error));
     weir_status status = wr_bench_measure(bench, &arguments->options, results, &view, error);
     clear(&shown);
     WR_TRY(status);
