@@ -209,7 +209,7 @@ void wr_bench_table_latency(FILE *file, const struct wr_bench_results *results,
         fprintf(file, ": latency in ms, from when a record was meant to be sent to its decision\n");
         fprintf(file, "%-13s %9s", "delivery", "epoch");
         for (size_t i = 0; i < result->latency_count; i++) {
-            char at[40] = "at";
+            char at[40] = "records/s";
             if (result->latency[i].percent > 0) {
                 snprintf(at, sizeof at, "at %" PRId64 " %%, rec/s", result->latency[i].percent);
             }
