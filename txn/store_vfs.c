@@ -1,22 +1,47 @@
 /* store_vfs.c: the VFS under a store's read-write connection: SQLite's default one, with fsyncs and
- * written bytes counted. The default is looked up when a store is opened, so that a test may put a
- * faulty one there before.
+ * written bytes counted, and the frames of a transaction gathered into few writes of its WAL. The
+ * default is looked up when a store is opened, so that a test may put a faulty one there before.
  *
  * Every method hands on to the VFS below. There is no memory mapping (xFetch), and shared memory is
  * what the WAL needs, so methods of version 2.
  *
+ * Gathering. SQLite appends a frame by two writes, of its header (24 bytes) and of its page. Frames
+ * that go beyond all that was written wait in a buffer, until that is full or
+ *
+ *  - the page of a frame is written whose header says that it ends a transaction (its bytes 4 to 7
+ *    are not 0). So a transaction is in the file, or has failed, before SQLite syncs it, and before
+ *    it lets any reader see it, in every mode of `--sync`;
+ *  - this connection reads any of it, asks for the file's size, cuts it or syncs it; or writes
+ *    anything else (a rollback went back, a checksum is mended): that goes straight to the file.
+ *
+ * What is left when the file is closed belongs to a transaction that did not end. All of these can
+ * report an error. Frames that could not be written are lost to SQLite, which took them for
+ * written: they cannot be read, and nothing can be written or synced any more; the store stops.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "txn/base/assert.h"
 #include "txn/store_inner.h"
+
+/* SQLite's file format, and the most that its default VFS writes at once (it never has more). */
+enum { FRAME_HEADER_BYTES = 24, GATHERED_BYTES_MAX = 0x1ffff };
 
 struct file {
     sqlite3_file base;
     struct wr_store_vfs *vfs;
     sqlite3_file *real; /* lies behind this struct */
     bool is_wal;
+    /* Of a WAL: */
+    unsigned char *gathered; /* NULL: none yet */
+    int gathered_bytes;
+    sqlite3_int64 gathered_at; /* where they belong; after a failure, from where on all is lost */
+    sqlite3_int64 end; /* of all that was written, also of what is gathered */
+    bool page_next; /* a frame's header was the last that was gathered */
+    bool ends_next; /* the page of that one ends a transaction */
+    int failed; /* code of SQLite */
 };
 
 static struct file *file_of(sqlite3_file *base)
@@ -29,43 +54,130 @@ static sqlite3_file *real_of(sqlite3_file *base)
     return file_of(base)->real;
 }
 
+/* ---- Gathering the WAL ----------------------------------------------------------------------- */
+
+static int write_gathered(struct file *file)
+{
+    int size = file->gathered_bytes;
+    if (file->failed || size == 0) {
+        return file->failed;
+    }
+    file->gathered_bytes = 0;
+    file->page_next = false;
+    file->failed =
+        file->real->pMethods->xWrite(file->real, file->gathered, size, file->gathered_at);
+    return file->failed;
+}
+
+/* Whether these bytes follow what is gathered, and are one half of a frame. */
+static bool is_frame_next(const struct file *file, int size, sqlite3_int64 at)
+{
+    if (file->gathered_bytes > 0 && at != file->gathered_at + file->gathered_bytes) {
+        return false;
+    }
+    return file->page_next || (size == FRAME_HEADER_BYTES && at >= file->end);
+}
+
+static bool has_room(struct file *file, int size)
+{
+    if (!file->gathered) {
+        file->gathered = malloc(GATHERED_BYTES_MAX);
+    }
+    return file->gathered && size <= GATHERED_BYTES_MAX - file->gathered_bytes;
+}
+
+static int gather(struct file *file, const void *data, int size, sqlite3_int64 at)
+{
+    const unsigned char *bytes = data;
+    bool is_page = file->page_next, ends = is_page && file->ends_next;
+    if (file->gathered_bytes == 0) {
+        file->gathered_at = at;
+    }
+    memcpy(file->gathered + file->gathered_bytes, bytes, (size_t)size);
+    file->gathered_bytes += size;
+    file->end = at + size;
+    file->page_next = !is_page;
+    file->ends_next = !is_page && (bytes[4] | bytes[5] | bytes[6] | bytes[7]) != 0;
+    return ends ? write_gathered(file) : SQLITE_OK;
+}
+
+static int write_wal(struct file *file, const void *data, int size, sqlite3_int64 at)
+{
+    if (is_frame_next(file, size, at)) {
+        if (has_room(file, size)) {
+            return gather(file, data, size, at);
+        }
+        bool is_page = file->page_next, ends = file->ends_next;
+        int code = write_gathered(file);
+        file->page_next = is_page;
+        file->ends_next = ends;
+        if (code == SQLITE_OK && has_room(file, size)) {
+            return gather(file, data, size, at);
+        }
+    }
+    int code = write_gathered(file);
+    if (code == SQLITE_OK) {
+        code = file->real->pMethods->xWrite(file->real, data, size, at);
+    }
+    file->page_next = false;
+    file->end = at == 0 ? size : at + size > file->end ? at + size : file->end;
+    return code;
+}
+
 /* ---- Methods of files ------------------------------------------------------------------------ */
 
 static int file_close(sqlite3_file *base)
 {
     sqlite3_file *real = real_of(base);
+    free(file_of(base)->gathered);
+    file_of(base)->gathered = NULL;
     return real->pMethods->xClose(real);
 }
 
 static int file_read(sqlite3_file *base, void *data, int size, sqlite3_int64 at)
 {
-    sqlite3_file *real = real_of(base);
-    return real->pMethods->xRead(real, data, size, at);
+    struct file *file = file_of(base);
+    bool concerned = file->gathered_bytes > 0 || file->failed;
+    if (concerned && at + size > file->gathered_at && write_gathered(file) != SQLITE_OK) {
+        return SQLITE_IOERR_READ;
+    }
+    return file->real->pMethods->xRead(file->real, data, size, at);
 }
 
 static int file_write(sqlite3_file *base, const void *data, int size, sqlite3_int64 at)
 {
-    sqlite3_file *real = real_of(base);
-    struct wr_store_vfs *vfs = file_of(base)->vfs;
+    struct file *file = file_of(base);
+    struct wr_store_vfs *vfs = file->vfs;
     atomic_fetch_add_explicit(&vfs->bytes_written, size, memory_order_relaxed);
-    if (file_of(base)->is_wal && at == 0) {
+    if (!file->is_wal) {
+        return file->real->pMethods->xWrite(file->real, data, size, at);
+    }
+    if (at == 0) {
         vfs->wal_restarts++;
     }
-    return real->pMethods->xWrite(real, data, size, at);
+    return write_wal(file, data, size, at);
 }
 
 static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
 {
-    sqlite3_file *real = real_of(base);
-    return real->pMethods->xTruncate(real, size);
+    struct file *file = file_of(base);
+    int code = write_gathered(file);
+    if (code == SQLITE_OK) {
+        code = file->real->pMethods->xTruncate(file->real, size);
+    }
+    return code;
 }
 
 static int file_sync(sqlite3_file *base, int flags)
 {
-    sqlite3_file *real = real_of(base);
-    struct wr_store_vfs *vfs = file_of(base)->vfs;
+    struct file *file = file_of(base);
+    struct wr_store_vfs *vfs = file->vfs;
+    int code = write_gathered(file);
+    if (code != SQLITE_OK) {
+        return code;
+    }
     int64_t from_us = vfs->env->monotonic_us(vfs->env);
-    int code = real->pMethods->xSync(real, flags);
+    code = file->real->pMethods->xSync(file->real, flags);
     atomic_fetch_add_explicit(&vfs->fsyncs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&vfs->fsync_us, vfs->env->monotonic_us(vfs->env) - from_us,
                               memory_order_relaxed);
@@ -74,8 +186,9 @@ static int file_sync(sqlite3_file *base, int flags)
 
 static int file_size(sqlite3_file *base, sqlite3_int64 *size_out)
 {
-    sqlite3_file *real = real_of(base);
-    return real->pMethods->xFileSize(real, size_out);
+    struct file *file = file_of(base);
+    int code = write_gathered(file);
+    return code ? code : file->real->pMethods->xFileSize(file->real, size_out);
 }
 
 static int file_lock(sqlite3_file *base, int level)

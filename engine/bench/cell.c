@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,7 +29,7 @@ enum {
     STEPS = 256, /* an epoch's records are counted in so many steps of equal latency */
     DECADE = 10, /* one record in so many is not counted, the first ones */
     SAMPLE = 4096, /* records of which the mean size is taken */
-    GRACE_S = 120, /* a run of some seconds may take this much longer */
+    GRACE_S = 60, /* a run of some seconds may take this much longer */
 };
 #define NEVER_MS (INT64_C(365) * 86400 * 1000)
 #define LONG_S 86400.0
@@ -158,17 +159,13 @@ static weir_status mean_bytes(struct wr_env *env, const struct wr_bench_cell *ce
 
 /* ---- In the child ---------------------------------------------------------------------------- */
 
-struct result {
-    struct wr_bench_run run;
-    struct wr_error error; /* that ended the run */
-};
-
 struct watched {
     const struct wr_bench_cell *cell;
     struct wr_bench *bench;
     const char *store;
     struct wr_env env;
-    struct result *result;
+    struct wr_bench_run *run;
+    struct wr_error *error; /* that ended it; seen by the parent however the child ends */
     int64_t started_us, last_us, deadline_us; /* deadline 0: none */
     int64_t skip; /* records whose latency is not counted */
     bool ending;
@@ -184,14 +181,14 @@ static void add_latency(const struct watched *watched, int64_t first, int64_t co
         int64_t these = count - i < step ? count - i : step;
         double middle = (double)(first + i) + (double)(these + 1) / 2;
         int64_t meant_us = watched->started_us + (int64_t)(middle * gap_us);
-        wr_histogram_add(&watched->result->run.latency, now_us - meant_us, these);
+        wr_histogram_add(&watched->run->latency, now_us - meant_us, these);
     }
 }
 
 static void on_decided(void *data, const struct wr_instance *instance, int64_t records)
 {
     struct watched *watched = data;
-    struct wr_bench_run *run = &watched->result->run;
+    struct wr_bench_run *run = watched->run;
     int64_t now_us = instance->env->monotonic_us(instance->env);
     int64_t first = run->records, skip = watched->skip - first;
     watched->last_us = now_us;
@@ -229,7 +226,7 @@ static void on_started(void *data, const struct wr_instance *instance)
 static void on_ended(void *data, const struct wr_instance *instance)
 {
     struct watched *watched = data;
-    struct wr_bench_run *run = &watched->result->run;
+    struct wr_bench_run *run = watched->run;
     const struct wr_metrics *metrics = &instance->metrics;
     struct wr_store_stats stats;
     wr_store_stats(instance->store, &stats);
@@ -249,7 +246,7 @@ static void child_log(struct wr_env *env, enum wr_level level, const char *text)
 {
     struct watched *watched = env->data;
     if (level == WR_LOG_ERROR) {
-        snprintf(watched->result->error.text, sizeof watched->result->error.text, "%s", text);
+        snprintf(watched->error->text, sizeof watched->error->text, "%s", text);
     } else {
         watched->bench->env->log(watched->bench->env, level, text);
     }
@@ -258,7 +255,7 @@ static void child_log(struct wr_env *env, enum wr_level level, const char *text)
 static int run_child(void *data, void *result)
 {
     struct watched *watched = data;
-    struct wr_error *error = &watched->result->error;
+    struct wr_error *error = watched->error;
     struct wr_run_options options;
     struct wr_arena arena;
     const struct wr_observer observer = {on_started, on_decided, on_ended, watched};
@@ -283,38 +280,64 @@ static int run_child(void *data, void *result)
 
 /* ---- In the parent --------------------------------------------------------------------------- */
 
+/* What the child said of its end is better than what can be seen of it from here. */
+static weir_status judge(weir_status status, const struct wr_error *said, struct wr_error *error)
+{
+    if (said->status != WEIR_OK) {
+        wr_error_clear(error);
+        return wr_fail(error, said->status, said->exit_code, "%s", said->text);
+    }
+    if (status != WEIR_OK && said->text[0] && error->native != EINTR) {
+        wr_error_clear(error);
+        return wr_fail(error, status, WR_EXIT_AGAIN, "%s", said->text);
+    }
+    return status;
+}
+
+static weir_status run_in_child(struct watched *watched, struct wr_bench_run *run_out,
+                                struct wr_error *error)
+{
+    const struct wr_bench_cell *cell = watched->cell;
+    struct rusage usage;
+    struct wr_error *said =
+        mmap(NULL, sizeof *said, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (said == MAP_FAILED) {
+        return wr_fail_memory(error);
+    }
+    watched->run = run_out;
+    watched->error = said;
+    double seconds_max = cell->records > 0 ? LONG_S : cell->seconds + GRACE_S;
+    weir_status status = wr_bench_child_within(seconds_max, run_child, watched, run_out,
+                                               sizeof *run_out, &usage, error);
+    status = judge(status, said, error);
+    munmap(said, sizeof *said);
+    if (status == WEIR_OK) {
+        run_out->cpu_seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                               (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+        run_out->rss_kib = usage.ru_maxrss;
+    }
+    return status;
+}
+
 weir_status wr_bench_cell_run(struct wr_bench *bench, const struct wr_bench_cell *cell,
                               struct wr_bench_run *run_out, struct wr_error *error)
 {
     char folder[WR_URI_BYTES_MAX + 16], store[WR_URI_BYTES_MAX + 32];
-    struct result result = {.run = {.records = 0}};
-    struct watched watched = {.cell = cell, .bench = bench, .store = store, .result = &result};
-    struct rusage usage;
+    struct watched watched = {.cell = cell, .bench = bench, .store = store};
     double mean = 0;
     snprintf(folder, sizeof folder, "%s/run", bench->folder);
     snprintf(store, sizeof store, "%s/bench.weir", folder);
+    *run_out = (struct wr_bench_run){.records = 0};
     WR_TRY(mean_bytes(bench->env, cell, &mean, error));
     if (mkdir(folder, 0700) != 0) {
         return wr_fail_errno(error, "cannot make %s", folder);
     }
-    double seconds_max = cell->records > 0 ? LONG_S : cell->seconds + GRACE_S;
-    weir_status status = wr_bench_child_within(seconds_max, run_child, &watched, &result,
-                                               sizeof result, &usage, error);
-    if (status == WEIR_OK && result.error.status != WEIR_OK) {
-        status =
-            wr_fail(error, result.error.status, result.error.exit_code, "%s", result.error.text);
-    }
+    weir_status status = run_in_child(&watched, run_out, error);
+    run_out->input_bytes = (int64_t)(mean * (double)run_out->records);
     struct wr_error removing = {.status = WEIR_OK};
     if (wr_bench_remove(folder, &removing) != WEIR_OK && status == WEIR_OK) {
         *error = removing;
         status = removing.status;
-    }
-    if (status == WEIR_OK) {
-        *run_out = result.run;
-        run_out->input_bytes = (int64_t)(mean * (double)result.run.records);
-        run_out->cpu_seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                               (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-        run_out->rss_kib = usage.ru_maxrss;
     }
     return status;
 }

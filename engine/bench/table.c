@@ -23,7 +23,10 @@ static char *digits(char out[SHORT], double number)
     if (number == 0) {
         return strcpy(out, "0");
     }
-    int decimals = number < 0.001 ? 5 : number < 0.9995 ? 3 : number < 9.995 ? 2 : number < 99.95;
+    if (number < 0.0005) {
+        return strcpy(out, "<0.001");
+    }
+    int decimals = number < 0.9995 ? 3 : number < 9.995 ? 2 : number < 99.95;
     snprintf(out, SHORT, "%.*f", decimals, number);
     return out;
 }
@@ -191,7 +194,7 @@ void wr_bench_table_throughput(FILE *file, const struct wr_bench_results *result
             milliseconds(f, median(result, WR_BENCH_DECIDE_P99_US)),
             scaled(g, median(result, WR_BENCH_BYTES_PER_RECORD)),
             scaled(h, median(result, WR_BENCH_FSYNCS_PER_RECORD) * 1000),
-            digits(i, median(result, WR_BENCH_CPU_S_PER_MILLION)),
+            scaled(i, median(result, WR_BENCH_CPU_S_PER_MILLION)),
             median(result, WR_BENCH_RSS_KIB) / 1024);
 }
 

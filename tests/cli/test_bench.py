@@ -1,5 +1,5 @@
-"""`weir bench`: every cell completes, the JSON lines have their fields, what kills did is right, and
-nothing is left behind. Never how fast anything was.
+"""`weir bench`: every cell completes, the JSON lines have their fields, what kills did is right,
+and nothing is left behind. Never how fast anything was.
 
 SPDX-License-Identifier: Apache-2.0
 """
