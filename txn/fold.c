@@ -9,7 +9,7 @@
 #include "txn/base/assert.h"
 
 enum {
-    DIRTY_PART = 4, /* of the cache may be dirty */
+    DIRTY_PART = 2, /* of the cache may be dirty */
     LOGGED_PART = 8, /* of the cache's size may be in the changelog, about */
     SLICE_MIN = 256, /* fewer are not worth their pages, unless they are the last */
 };
@@ -83,7 +83,6 @@ static weir_status begin(struct wr_fold *fold, struct wr_cache *cache, int64_t d
     WR_TRY(wr_fold_sort(cache, &fold->sorter, error));
     fold->count = cache->dirty_count;
     fold->at = 0;
-    fold->due = 0;
     fold->logged = 0;
     fold->upto = dropped;
     for (size_t i = 0; i < fold->count; i++) {
@@ -92,17 +91,22 @@ static weir_status begin(struct wr_fold *fold, struct wr_cache *cache, int64_t d
     return WEIR_OK;
 }
 
-/* How many entries of the sweep this epoch takes. */
-static size_t slice_size(struct wr_fold *fold, const struct wr_epoch *epoch)
+/* `part` of half of `limit`, from 0 to 1. */
+static double share(size_t part, size_t limit)
 {
-    size_t left = fold->count - fold->at;
-    double logged =
-        fold->logged_max ? (double)epoch->entry_bytes / ((double)fold->logged_max / 2) : 1;
+    return part >= limit / 2 ? 1 : (double)part / ((double)limit / 2);
+}
+
+/* How many entries of the sweep this epoch takes: so many that as much of it is done as the
+ * changelog has grown since it began, and as what is dirty has come nearer to its limit. */
+static size_t slice_size(const struct wr_fold *fold, const struct wr_cache *cache)
+{
+    size_t half = fold->dirty_max / 2, left = fold->count - fold->at;
+    double logged = share(fold->logged, fold->logged_max);
     double dirty =
-        fold->dirty_max ? (double)wr_arena_bytes(&epoch->arena) / ((double)fold->dirty_max / 2) : 1;
-    double share = logged > dirty ? logged : dirty;
-    fold->due += share >= 1 ? left : (size_t)(share * (double)fold->count) + 1;
-    size_t size = fold->due < left ? fold->due : left;
+        share(cache->dirty_bytes > half ? cache->dirty_bytes - half : 0, fold->dirty_max);
+    size_t due = (size_t)((logged > dirty ? logged : dirty) * (double)fold->count);
+    size_t size = due > fold->at ? due - fold->at : 0;
     return size < SLICE_MIN && size < left ? 0 : size;
 }
 
@@ -158,7 +162,6 @@ static weir_status take(struct wr_fold *fold, struct wr_cache *cache, struct wr_
         }
         let_go(cache, entry);
     }
-    fold->due -= size < fold->due ? size : fold->due;
     if (fold->at == fold->count) {
         epoch->folded_upto = fold->upto;
     }
@@ -177,7 +180,7 @@ weir_status wr_fold_slice(struct wr_fold *fold, struct wr_cache *cache, struct w
     if (fold->at == fold->count) {
         return WEIR_OK;
     }
-    size_t size = slice_size(fold, epoch);
+    size_t size = slice_size(fold, cache);
     return size ? take(fold, cache, epoch, size, error) : WEIR_OK;
 }
 

@@ -30,7 +30,6 @@ struct wr_fold {
     size_t count, at; /* of them: all, and how many were taken; equal: no sweep */
     int64_t upto; /* the sweep: rows up to this epoch can go when it is through */
     size_t logged; /* bytes of changes since it began */
-    size_t due; /* of `count`, in all, as far as its pace goes */
 };
 
 void wr_fold_init(struct wr_fold *fold, size_t cache_bytes);

@@ -9,8 +9,8 @@
 /* A batch of an embedded topic holds at most this much and one record: large enough that SQLite's
  * cost per row does not show, small enough to read into memory without a thought. */
 #define WR_BATCH_BYTES_MAX (1024 * 1024)
-/* What one epoch may hold in memory before it is sealed; two epochs exist at a time. */
-#define WR_EPOCH_BYTES_MAX (16 * 1024 * 1024)
+/* What one epoch may hold in memory before it is sealed: half of 16 MiB, since there are two. */
+#define WR_EPOCH_BYTES_MAX (8 * 1024 * 1024)
 /* A unit that alone needs more than this cannot be decided in bounded memory: it fails. */
 #define WR_UNIT_BYTES_MAX (16 * 1024 * 1024)
 #define WR_EPOCH_RECORDS_DEFAULT 262144 /* larger epochs coalesce more; see the measurements */
