@@ -72,8 +72,9 @@ const struct wr_option wr_bench_option_table[] = {
 /* clang-format off */
 const char wr_bench_help[] =
 "Measures what a delivery guarantee costs on this machine and disk, next to the\n"
-"others and to SQLite loops written by hand; what one gets for it when the process\n"
-"is killed; and where the time goes. Within a minute, unless more is asked for.\n"
+"others and to SQLite loops written by hand; what one gets for it when the\n"
+"process is killed; and where the time goes. Within a minute, unless more is\n"
+"asked for.\n"
 "\n";
 const char wr_bench_help_options[] =
 "What is measured (each LIST is comma separated; all combinations are)\n"
