@@ -207,7 +207,7 @@ static bool series_data(FILE *script, enum wr_report_plot plot,
             if (!any) {
                 fprintf(script, "$s%zu << EOD\n", series);
             }
-            fprintf(script, "%s%.4f %.9g %.9g %.9g\n",
+            fprintf(script, "%s%.4f %.6g %.6g %.6g\n",
                     any && !wr_report_place_is_number(&places[i]) ? "\n" : "",
                     places[i].at + beside, value.median, value.low, value.high);
             any = true;
