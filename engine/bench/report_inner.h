@@ -19,7 +19,7 @@
 
 /* ---- Sections and series --------------------------------------------------------------------- */
 
-/* What one set of plots shows: the results of one job and sync. */
+/* What one set of plots shows: the results of one job, sync, and kind of input. */
 struct wr_report_section {
     const struct wr_bench_results *results;
     const struct wr_bench_cell *like; /* of its first result */

@@ -159,9 +159,14 @@ static weir_status put_section(FILE *page, const char *folder,
     char keys[WR_BENCH_NUMBER_MAX], bytes[WR_BENCH_NUMBER_MAX];
     fprintf(page, "<h2 id=\"section-%zu\">Job ", section->number + 1);
     wr_bench_text_html(page, like->job->name);
-    fprintf(page, ", sync %s</h2>\n<p class=\"soft\">%s keys, values of %s bytes</p>\n",
+    fprintf(page, ", sync %s</h2>\n<p class=\"soft\">%s keys, values of %s bytes",
             wr_bench_sync_name(like->sync), wr_bench_text_count(keys, like->keys),
             wr_bench_text_count(bytes, like->value_bytes));
+    if (like->cache_bytes > 0) {
+        fprintf(page, ", a cache of %s MiB",
+                wr_bench_text_number(bytes, (double)like->cache_bytes / 1048576));
+    }
+    fprintf(page, "</p>\n");
     for (size_t i = 0; i < WR_PLOTS; i++) {
         if (wr_report_plot_has((enum wr_report_plot)i, section)) {
             WR_TRY(put_plot(page, folder, i, section, error));

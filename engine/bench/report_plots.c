@@ -211,6 +211,7 @@ static bool series_data(FILE *script, enum wr_report_plot plot,
                     any && !wr_report_place_is_number(&places[i]) ? "\n" : "",
                     places[i].at + beside, value.median, value.low, value.high);
             any = true;
+            break; /* a loop of this size may stand in the group of another as well */
         }
     }
     if (any) {

@@ -10,7 +10,8 @@
 
 static bool same_section(const struct wr_bench_cell *a, const struct wr_bench_cell *b)
 {
-    return a->sync == b->sync && strcmp(a->job->name, b->job->name) == 0;
+    return a->sync == b->sync && a->keys == b->keys && a->value_bytes == b->value_bytes &&
+           a->cache_bytes == b->cache_bytes && strcmp(a->job->name, b->job->name) == 0;
 }
 
 /* Whether no result before this one is of its section. */

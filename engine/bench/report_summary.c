@@ -125,7 +125,9 @@ void wr_report_summary(FILE *page, const struct wr_bench_results *results)
         if (section.count > 1) {
             fprintf(page, "<h3>");
             wr_bench_text_html(page, section.like->job->name);
-            fprintf(page, ", sync %s</h3>\n", wr_bench_sync_name(section.like->sync));
+            char keys[WR_BENCH_NUMBER_MAX];
+            fprintf(page, ", sync %s, %s keys</h3>\n", wr_bench_sync_name(section.like->sync),
+                    wr_bench_text_count(keys, section.like->keys));
         }
         fprintf(page, "<ul>\n");
         say_ratios(page, &section);
