@@ -27,8 +27,26 @@ static void free_all(struct wr_cache *cache, struct wr_cached **entries, size_t 
     free(entries);
 }
 
+void wr_cache_sweep_begin(struct wr_cache *cache)
+{
+    wr_assert(!cache->sweeping && !cache->held);
+    cache->sweeping = true;
+    cache->sweep++;
+}
+
+void wr_cache_sweep_end(struct wr_cache *cache)
+{
+    while (cache->held) {
+        struct wr_cached *entry = cache->held;
+        cache->held = entry->held;
+        wr_slab_free(&cache->slab, entry, entry->bytes);
+    }
+    cache->sweeping = false;
+}
+
 void wr_cache_fini(struct wr_cache *cache)
 {
+    wr_cache_sweep_end(cache);
     free_all(cache, cache->ring, cache->ring_count);
     free_all(cache, cache->dirty, cache->dirty_count);
     wr_map_fini(&cache->map);
@@ -214,6 +232,7 @@ static void make_clean(struct wr_cache *cache, struct wr_cached *entry)
     take(cache->dirty, &cache->dirty_count, entry);
     cache->dirty_bytes -= counted(entry);
     entry->dirty = false;
+    entry->sweep = cache->sweep;
 }
 
 static bool make_dirty(struct wr_cache *cache, struct wr_cached *entry)
@@ -229,9 +248,10 @@ static bool make_dirty(struct wr_cache *cache, struct wr_cached *entry)
     return true;
 }
 
-/* Takes an entry away. Its block stays for as long as a sweep points to it. */
+/* Takes an entry away. Its block stays for as long as a sweep may point to it. */
 static void remove_entry(struct wr_cache *cache, struct wr_cached *entry)
 {
+    bool hold = cache->sweeping && (entry->dirty || entry->sweep == cache->sweep);
     if (entry->dirty) {
         make_clean(cache, entry);
     } else {
@@ -239,16 +259,13 @@ static void remove_entry(struct wr_cache *cache, struct wr_cached *entry)
     }
     wr_map_remove(&cache->map, entry->hash, entry);
     cache->bytes -= counted(entry);
-    entry->stale = true;
-    if (!entry->swept) {
-        wr_cache_free(cache, entry);
+    if (hold) {
+        entry->stale = true;
+        entry->held = cache->held;
+        cache->held = entry;
+    } else {
+        wr_slab_free(&cache->slab, entry, entry->bytes);
     }
-}
-
-void wr_cache_free(struct wr_cache *cache, struct wr_cached *entry)
-{
-    wr_assert(entry->stale);
-    wr_slab_free(&cache->slab, entry, entry->bytes);
 }
 
 void wr_cache_clean(struct wr_cache *cache, struct wr_cached *entry)
