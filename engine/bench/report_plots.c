@@ -88,7 +88,8 @@ static void tic_text(double value, bool is_time, char text[WR_BENCH_NUMBER_MAX])
 void wr_report_log_axis(FILE *script, double low, double high, bool is_time)
 {
     static const double steps[] = {1, 2, 5};
-    double from = round_log(low / 1.2, false), to = round_log(high * 1.2, true);
+    double to = round_log(high * 1.2, true);
+    double from = round_log(fmax(low / 1.2, to / 1e9), false); /* more decades than can be read */
     bool few = log10(to / from) < 2.6;
     fprintf(script, "set logscale y\nset yrange [%g:%g]\nset ytics (", from, to);
     const char *comma = "";
