@@ -143,10 +143,15 @@ static void input_wait(struct wr_loop *loop)
 {
     int64_t wait = wr_watch_idle_ms(loop->watch);
     wr_reader_end(loop->instance->reader);
+    int64_t due_us = wr_inputs_due_us(loop->instance) - wr_loop_now_us(loop);
+    int64_t wait_us = due_us < wait * 1000 ? due_us : wait * 1000;
+    if (wait_us <= 0) {
+        return;
+    }
     uv_mutex_lock(&loop->mutex);
     loop->sleeping = wait > 1 && !wr_watch_has_news(loop->watch);
     if (!loop->quit && !atomic_load(&loop->stop) && (loop->sleeping || wait == 1)) {
-        uv_cond_timedwait(&loop->for_operate, &loop->mutex, (uint64_t)wait * 1000000);
+        uv_cond_timedwait(&loop->for_operate, &loop->mutex, (uint64_t)wait_us * 1000);
     }
     loop->sleeping = false;
     uv_mutex_unlock(&loop->mutex);
