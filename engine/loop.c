@@ -107,9 +107,9 @@ static weir_status seal(struct wr_loop *loop, struct wr_error *error)
         return WEIR_OK;
     }
     WR_TRY(wr_instance_seal(instance, error));
-    uv_mutex_lock(&loop->mutex);
-    uv_cond_signal(&loop->for_decide);
+    uv_mutex_lock(&loop->mutex); /* who waits looks at the number with the mutex held */
     uv_mutex_unlock(&loop->mutex);
+    uv_cond_signal(&loop->for_decide); /* and would wait for the mutex otherwise */
     return wait_decided(loop, 1) ? wr_instance_begin(instance, error) : WEIR_OK;
 }
 
@@ -319,16 +319,16 @@ static weir_status decide_once(struct wr_loop *loop, bool sealed, bool markers,
         WR_FAULT(&instance->env->fault, forward_after_marker, error);
     }
     uv_mutex_lock(&loop->mutex);
-    if (sealed) {
-        loop->news = true;
-        uv_cond_signal(&loop->for_operate);
-    }
+    loop->news = loop->news || sealed;
     if (markers) {
         wr_forwarder_decided(instance->forwarder);
         loop->markers = false;
     }
-    uv_cond_signal(&loop->for_forward);
     uv_mutex_unlock(&loop->mutex);
+    if (sealed) {
+        uv_cond_signal(&loop->for_operate);
+    }
+    uv_cond_signal(&loop->for_forward);
     deciding(loop, wr_loop_now_us(loop));
     WR_TRY(wr_store_checkpoint(instance->store, error));
     deciding(loop, 0);

@@ -107,6 +107,7 @@ struct wr_store {
     int64_t wal_bytes_max;
     enum wr_sync sync;
     const char *delivery; /* as meta has it, once a transaction of this run wrote it */
+    int64_t page_bytes; /* as it was made */
     int wal_frames; /* after the last transaction, by SQLite's hook */
     long wal_restarts; /* as of the last checkpoint */
     bool wal_written; /* a transaction ended since the last checkpoint */

@@ -21,7 +21,7 @@
 /* PRAGMA user_version: the format of the tables and batches. */
 #define WR_STORE_FORMAT 3
 #define WR_STORE_BUSY_MS 10000 /* how long a foreign writer is waited for */
-#define WR_STORE_PAGE_BYTES 16384
+#define WR_STORE_PAGE_BYTES 8192 /* of new stores; an older one keeps its own */
 #define WR_STORE_CACHE_KIB 8192 /* SQLite's page cache, for each connection */
 
 /* A connection. `doing` is the verb and what goes before the path in an error's text: "decide epoch

@@ -115,32 +115,30 @@ void wr_report_plot_damage(FILE *script, const struct wr_report_section *section
 
 /* ---- Where the time goes --------------------------------------------------------------------- */
 
-bool wr_report_parts(const struct wr_bench_result *result, double us_out[WR_REPORT_PARTS])
+bool wr_report_parts(const struct wr_bench_result *result, struct wr_report_time *time_out)
 {
     static const enum wr_bench_figure figures[WR_REPORT_PARTS] = {
         WR_BENCH_READ_S, WR_BENCH_OPERATORS_S, WR_BENCH_APPLY_S, WR_BENCH_FSYNC_S};
-    double sum = 0;
-    size_t measured = 0;
-    for (size_t part = 0; part < WR_REPORT_PARTS; part++) {
-        us_out[part] = 0;
-    }
-    /* The mean over all runs: medians of parts would not add up to anything. */
+    double records = 0;
+    *time_out = (struct wr_report_time){.sum_us = 0};
     for (size_t i = 0; i < result->run_count; i++) {
         const struct wr_bench_sample *run = &result->runs[i];
-        if (run->records <= 0 || isnan(run->figures[figures[0]])) {
+        if (run->records <= 0 || !isfinite(run->seconds) || isnan(run->figures[figures[0]])) {
             continue;
         }
-        measured++;
+        records += (double)run->records;
+        time_out->passed_us += run->seconds * 1e6;
         for (size_t part = 0; part < WR_REPORT_PARTS; part++) {
             double seconds = run->figures[figures[part]];
-            us_out[part] += isnan(seconds) ? 0 : seconds * 1e6 / (double)run->records;
+            time_out->part_us[part] += isnan(seconds) ? 0 : seconds * 1e6;
         }
     }
-    for (size_t part = 0; part < WR_REPORT_PARTS && measured > 0; part++) {
-        us_out[part] /= (double)measured;
-        sum += us_out[part];
+    for (size_t part = 0; part < WR_REPORT_PARTS && records > 0; part++) {
+        time_out->part_us[part] /= records;
+        time_out->sum_us += time_out->part_us[part];
     }
-    return sum > 0;
+    time_out->passed_us /= fmax(records, 1);
+    return time_out->sum_us > 0;
 }
 
 /* A block of y, the four parts' ends in percent, the sum in microseconds; epoch sizes are apart. */
@@ -150,23 +148,21 @@ static double time_data(FILE *script, const struct wr_report_section *section, F
     const struct wr_bench_result *result, *before = NULL;
     fprintf(script, "$t << EOD\n");
     for (size_t at = 0; (result = wr_report_next(section, &at));) {
-        double us[WR_REPORT_PARTS], sum = 0, end = 0;
+        struct wr_report_time time;
+        double end = 0;
         char epoch[64], text[WR_BENCH_NUMBER_MAX];
-        if (!wr_report_parts(result, us)) {
+        if (!wr_report_parts(result, &time)) {
             continue;
         }
         if (before) {
             y -= before->group == result->group ? 1 : 1.5;
         }
-        for (size_t part = 0; part < WR_REPORT_PARTS; part++) {
-            sum += us[part];
-        }
         fprintf(script, "%g 0", y);
         for (size_t part = 0; part < WR_REPORT_PARTS; part++) {
-            end += us[part] / sum * 100;
+            end += time.part_us[part] / time.sum_us * 100;
             fprintf(script, " %.3f", end);
         }
-        fprintf(script, " \"%s µs\"\n", wr_bench_text_number(text, sum));
+        fprintf(script, " \"%s µs\"\n", wr_bench_text_number(text, time.sum_us));
         wr_report_epoch_name(result->cell.epoch_records, result->cell.epoch_ms, epoch,
                              sizeof epoch);
         fprintf(names, "%s'%s, %s' %g", before ? ", " : "", epoch,
@@ -190,10 +186,10 @@ void wr_report_plot_time(FILE *script, const struct wr_report_section *section)
     }
     /* The height is known only once the bars are counted. */
     size_t bars = 0, at = 0;
-    double us[WR_REPORT_PARTS];
+    struct wr_report_time time;
     const struct wr_bench_result *result;
     while ((result = wr_report_next(section, &at))) {
-        bars += wr_report_parts(result, us);
+        bars += wr_report_parts(result, &time);
     }
     wr_report_plot_begin(script, WR_PLOT_TIME, section, 140 + 34 * (int)bars);
     double lowest = time_data(script, section, stream);

@@ -66,10 +66,14 @@ struct wr_bench_spread wr_report_ratio(const struct wr_report_section *section,
                                        const struct wr_bench_result *result,
                                        enum wr_bench_kind base);
 bool wr_report_has_latency(const struct wr_bench_result *result);
-/* Microseconds a record of reading, operators, applying and fsync, a mean over all records; false:
- * not measured. */
+/* Microseconds a record of reading, operators, applying and fsync, their sum, and what passed
+ * meanwhile: means over all records of all runs, which unlike medians add up. False: not
+ * measured. */
 enum { WR_REPORT_PARTS = 4 };
-bool wr_report_parts(const struct wr_bench_result *result, double us_out[WR_REPORT_PARTS]);
+struct wr_report_time {
+    double part_us[WR_REPORT_PARTS], sum_us, passed_us;
+};
+bool wr_report_parts(const struct wr_bench_result *result, struct wr_report_time *time_out);
 
 /* ---- Plots ----------------------------------------------------------------------------------- */
 

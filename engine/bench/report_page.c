@@ -117,10 +117,13 @@ static const struct {
      "The job was killed with kill -9 again and again, at random moments and at chosen ones, and "
      "started again each time until its input was done. Then its output was compared, record by "
      "record, with what the input implies."},
-    {"Where the time goes",
-     "How the time that threads were busy is spent. Reading and operators are one thread's, "
-     "applying (everything of a transaction but its fsync) and fsync another's: they run at the "
-     "same time, so their sum can be more than the time that passed."},
+    {"Where the time goes", "How the time that threads were busy is spent. In weir, reading and "
+                            "operators are one thread's, "
+                            "applying (everything of a transaction but its fsync) and fsync "
+                            "another's: they run at the same "
+                            "time, so their sum can be more than the time that passed. The loop "
+                            "has one thread, and all of "
+                            "its work counts as applying."},
 };
 
 static void put_title(char *text, size_t size, size_t plot, const struct wr_report_section *section)

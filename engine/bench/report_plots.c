@@ -275,14 +275,15 @@ static void plot_ratio(FILE *script, const struct wr_report_section *section)
 bool wr_report_plot_has(enum wr_report_plot plot, const struct wr_report_section *section)
 {
     const struct wr_bench_result *result;
-    double low, high, us[WR_REPORT_PARTS];
+    double low, high;
+    struct wr_report_time time;
     if (plot == WR_PLOT_THROUGHPUT || plot == WR_PLOT_RATIO) {
         return bounds(plot, section, &low, &high);
     }
     for (size_t at = 0; (result = wr_report_next(section, &at));) {
         if ((plot == WR_PLOT_LATENCY && wr_report_has_latency(result)) ||
             (plot == WR_PLOT_DAMAGE && result->has_damage) ||
-            (plot == WR_PLOT_TIME && wr_report_parts(result, us))) {
+            (plot == WR_PLOT_TIME && wr_report_parts(result, &time))) {
             return true;
         }
     }

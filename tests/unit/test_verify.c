@@ -304,7 +304,7 @@ static void a_cut_file_is_found(void **state)
     for (size_t cut = 0; cut < size; cut += 4096) {
         put_file(s, bytes, cut);
         bool found = check_damaged(s) > 0;
-        assert_true(found || cut + 16384 > size);
+        assert_true(found || cut + 8192 > size);
     }
     free(bytes);
 }
