@@ -98,9 +98,9 @@ void wr_report_plot(FILE *script, enum wr_report_plot plot,
 weir_status wr_report_gnuplot_find(char path_out[PATH_MAX], struct wr_error *error);
 /* Runs gnuplot on a script in `folder`, its working directory. 69 when it fails. */
 weir_status wr_report_gnuplot(const char *folder, const char *script, struct wr_error *error);
-/* Writes what gnuplot drew into the page, its names prefixed; false: there is no whole SVG. */
-bool wr_report_svg(FILE *page, const char *path, const char *prefix, const char *title,
-                   const char *description);
+/* Writes what gnuplot drew into the page, its names prefixed. */
+weir_status wr_report_svg(FILE *page, const char *path, const char *prefix, const char *title,
+                          const char *description, struct wr_error *error);
 
 /* ---- The page -------------------------------------------------------------------------------- */
 

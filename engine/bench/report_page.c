@@ -143,13 +143,11 @@ static weir_status put_plot(FILE *page, const char *folder, size_t plot,
             "<h3>%s</h3>\n<figure><div class=\"wide card\" tabindex=\"0\" role=\"group\" "
             "aria-label=\"plot: %s\">\n",
             plots[plot].title, plots[plot].title);
-    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path ||
-        !wr_report_svg(page, path, prefix, title, plots[plot].text)) {
-        return wr_fail(
-            error, WEIR_FATAL, WR_EXIT_UNAVAILABLE,
-            "gnuplot left no whole plot in %s/%s; the figures are in results.jsonl there", folder,
-            name);
+    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_USAGE, "--report %s: the path is too long",
+                       folder);
     }
+    WR_TRY(wr_report_svg(page, path, prefix, title, plots[plot].text, error));
     fprintf(page, "</div>\n<figcaption>%s</figcaption></figure>\n", plots[plot].text);
     wr_report_table(page, (enum wr_report_plot)plot, section);
     return WEIR_OK;
