@@ -199,8 +199,9 @@ static bool reserve(struct wr_cached ***entries, size_t count, size_t *capacity)
         return true;
     }
     size_t larger = *capacity ? *capacity * 2 : 64;
-    struct wr_cached **grown = realloc(*entries, larger * sizeof *grown);
-    if (!grown || larger > UINT32_MAX) {
+    struct wr_cached **grown =
+        larger <= UINT32_MAX ? realloc(*entries, larger * sizeof *grown) : NULL;
+    if (!grown) {
         return false;
     }
     *entries = grown;
@@ -271,12 +272,9 @@ static void remove_entry(struct wr_cache *cache, struct wr_cached *entry)
 void wr_cache_clean(struct wr_cache *cache, struct wr_cached *entry)
 {
     wr_assert(entry->dirty);
-    if (reserve(&cache->ring, cache->ring_count, &cache->ring_capacity)) {
-        make_clean(cache, entry);
-        append(cache->ring, &cache->ring_count, entry);
-    } else {
-        remove_entry(cache, entry);
-    }
+    wr_assert_that(cache->ring_count, <, cache->ring_capacity); /* entry_new saw to it */
+    make_clean(cache, entry);
+    append(cache->ring, &cache->ring_count, entry);
 }
 
 /* ---- Setting --------------------------------------------------------------------------------- */
@@ -292,13 +290,15 @@ static uint32_t place_bytes(unsigned char *at, weir_bytes from)
     return (uint32_t)from.size;
 }
 
+/* There is room in the ring also for the dirty ones, so that becoming clean needs no memory: where
+ * the cache is all there is, no entry may get lost. */
 static struct wr_cached *entry_new(struct wr_cache *cache, uint32_t node, weir_bytes key,
                                    weir_bytes slot, uint64_t hash, weir_bytes value)
 {
     size_t capacity = value.size < 8 ? 8 : (value.size + 7) & ~(size_t)7; /* counts grow */
     size_t bytes = sizeof(struct wr_cached) + key.size + slot.size + capacity;
     if (bytes >= UINT32_MAX || !wr_map_reserve(&cache->map) ||
-        !reserve(&cache->ring, cache->ring_count, &cache->ring_capacity)) {
+        !reserve(&cache->ring, cache->ring_count + cache->dirty_count, &cache->ring_capacity)) {
         return NULL;
     }
     struct wr_cached *entry = wr_slab_alloc(&cache->slab, bytes);

@@ -86,7 +86,7 @@ struct wr_cached *wr_cache_find(struct wr_cache *cache, uint32_t node, weir_byte
  * and no older clean one either. NULL then. */
 struct wr_cached *wr_cache_set(struct wr_cache *cache, uint32_t node, weir_bytes key,
                                weir_bytes slot, uint64_t hash, weir_bytes value, bool dirty);
-/* Table `state` has its value. When memory runs out it is not kept. */
+/* Table `state` has its value. Needs no memory. */
 void wr_cache_clean(struct wr_cache *cache, struct wr_cached *entry);
 /* Between the two, entries that were dirty at the beginning stay where they are; those that were
  * taken away meanwhile are stale. */
