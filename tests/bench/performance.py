@@ -117,6 +117,8 @@ def spread(cell, name):
     if cell.get(name) is None:
         return "–"
     low, high = number(cell[name + "_min"]), number(cell[name + "_max"])
+    if low == high:
+        return number(cell[name])
     return f"{number(cell[name])} ({low}–{high})"
 
 
