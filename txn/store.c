@@ -88,7 +88,6 @@ static weir_status create_tables(struct wr_store *store, const char *job, struct
     WR_TRY(put_meta(store, "weir", WEIR_VERSION, 0, error));
     WR_TRY(put_meta(store, "created_ms", NULL, env->wall_ms(env), error));
     WR_TRY(put_meta(store, "job", job, 0, error));
-    WR_TRY(put_meta(store, "epoch", NULL, 0, error));
     WR_TRY(put_meta(store, "incarnation", NULL, 0, error)); /* none opened it yet */
     return put_meta(store, "generation", NULL, 0, error);
 }
@@ -127,17 +126,18 @@ static weir_status check_job(struct wr_store *store, const char *job, struct wr_
 static weir_status raise_generation(struct wr_store *store, struct wr_error *error)
 {
     struct wr_store_info *info = &store->info;
-    int64_t found, newest;
+    int64_t found, written;
     WR_TRY(wr_sql_integer(&store->sql, "SELECT value FROM meta WHERE key = 'generation'", &found,
                           error));
-    WR_TRY(wr_sql_integer(&store->sql, "SELECT value FROM meta WHERE key = 'epoch'", &info->epoch,
-                          error));
-    WR_TRY(wr_sql_integer(&store->sql, "SELECT max(number) FROM epoch", &newest, error));
-    if (info->epoch < 0 || info->epoch > WR_COUNTER_MAX || newest != info->epoch) {
+    WR_TRY(wr_sql_integer(&store->sql, "SELECT max(number) FROM epoch", &info->epoch, error));
+    WR_TRY(wr_sql_integer(&store->sql,
+                          "SELECT max(coalesce((SELECT max(epoch) FROM changelog), 0),"
+                          " coalesce((SELECT epoch FROM log ORDER BY id DESC LIMIT 1), 0))",
+                          &written, error));
+    if (info->epoch < 0 || info->epoch > WR_COUNTER_MAX || written > info->epoch) {
         return wr_sql_broken(&store->sql, error,
-                             "meta says that epoch %lld was the last one, the newest in table "
-                             "epoch is %lld",
-                             (long long)info->epoch, (long long)newest);
+                             "epoch %lld wrote to it, and the newest in table epoch is %lld",
+                             (long long)written, (long long)info->epoch);
     }
     if (found < 0 || found > WR_COUNTER_MAX) {
         return wr_sql_broken(&store->sql, error, "it was opened %lld times", (long long)found);
@@ -289,8 +289,8 @@ static weir_status check_wal(struct wr_store *store, int frames, bool whole, str
     store->wal_written = false;
     bool same = store->wal_restarts == store->vfs->wal_restarts;
     bool held = same && (!whole || store->wal_whole);
-    int64_t warn = WR_WAL_BYTES_WARN < store->wal_bytes_max / 2 ? WR_WAL_BYTES_WARN
-                                                                : store->wal_bytes_max / 2;
+    int64_t warn =
+        WR_WAL_BYTES_WARN < store->wal_bytes_max / 2 ? WR_WAL_BYTES_WARN : store->wal_bytes_max / 2;
     store->wal_warned = store->wal_warned && same; /* it started over: the next time is news */
     store->wal_whole = whole;
     store->wal_restarts = store->vfs->wal_restarts;

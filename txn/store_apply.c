@@ -116,8 +116,8 @@ static weir_status apply_position(struct wr_store *store, const struct wr_positi
     sqlite3_stmt *statement;
     WR_TRY(wr_store_statement(
         store, WR_DO_POSITION_PUT,
-        "INSERT OR REPLACE INTO position(source, part, next, watermark_ms, idle, identity)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT OR REPLACE INTO progress(kind, source, part, next, watermark_ms, idle, identity)"
+        " VALUES(1, ?1, ?2, ?3, ?4, ?5, ?6)",
         &statement, error));
     wr_sql_text(statement, 1, position->source);
     wr_sql_text(statement, 2, position->part);
@@ -150,8 +150,9 @@ static weir_status apply_node(struct wr_store *store, const struct wr_node_water
 {
     sqlite3_stmt *statement;
     WR_TRY(wr_store_statement(store, WR_DO_NODE_WATERMARK,
-                              "UPDATE node SET watermark_ms = ?2 WHERE id = ?1", &statement,
-                              error));
+                              "INSERT OR REPLACE INTO progress(kind, id, watermark_ms)"
+                              " VALUES(3, ?1, ?2)",
+                              &statement, error));
     wr_sql_int(statement, 1, node->node);
     wr_sql_time(statement, 2, node->watermark_ms);
     return wr_sql_run(&store->sql, statement, error);
@@ -226,22 +227,13 @@ static const char epoch_text[] =
     " (SELECT json_group_object(log, json(parts)) FROM"
     "   (SELECT iif(outbox, 'outbox:', '') || name AS log,"
     "           json_group_object(partition, next) AS parts"
-    "    FROM partition JOIN topic ON topic.id = partition.topic GROUP BY topic.id)))";
+    "    FROM partition JOIN topic ON topic.id = partition.topic GROUP BY partition.topic)))";
 
 weir_status wr_store_apply_row(struct wr_store *store, int64_t number, int64_t records,
                                int64_t now_ms, struct wr_error *error)
 {
     sqlite3_stmt *statement;
-    WR_TRY(wr_store_statement(store, WR_DO_EPOCH_LAST,
-                              "UPDATE meta SET value = ?2 WHERE key = 'epoch' AND value = ?1",
-                              &statement, error));
-    wr_sql_int(statement, 1, number - 1);
-    wr_sql_int(statement, 2, number);
-    WR_TRY(wr_sql_run(&store->sql, statement, error));
-    if (sqlite3_changes(store->sql.db) != 1) {
-        return wr_sql_broken(&store->sql, error, "the last epoch in meta is not %lld",
-                             (long long)number - 1);
-    }
+    wr_assert_that(number, ==, store->decided + 1);
     WR_TRY(wr_store_statement(store, WR_DO_EPOCH, epoch_text, &statement, error));
     wr_sql_int(statement, 1, number);
     wr_sql_int(statement, 2, now_ms);

@@ -131,8 +131,8 @@ static weir_status put_extent(struct wr_store *store, const struct trim *trim,
 {
     sqlite3_stmt *statement;
     WR_TRY(wr_store_statement(store, WR_DO_PARTITION_TRIM,
-                              "UPDATE partition SET first = ?3, bytes = ?4"
-                              " WHERE topic = ?1 AND partition = ?2",
+                              "UPDATE progress SET first = ?3, bytes = ?4 WHERE kind = 2 AND"
+                              " id = ?1 AND partition = ?2 AND source = '' AND part = ''",
                               &statement, error));
     wr_sql_int(statement, 1, trim->topic);
     wr_sql_int(statement, 2, trim->partition);
@@ -243,8 +243,8 @@ static weir_status append_batch(struct wr_store *store, const struct wr_sink *si
     WR_TRY(append_row(store, sink->topic, batch, epoch, now_ms, crc, error));
     sqlite3_stmt *statement;
     WR_TRY(wr_store_statement(store, WR_DO_PARTITION_APPEND,
-                              "UPDATE partition SET next = ?3, bytes = ?4, crc = ?5"
-                              " WHERE topic = ?1 AND partition = ?2",
+                              "UPDATE progress SET next = ?3, bytes = ?4, crc = ?5 WHERE kind = 2"
+                              " AND id = ?1 AND partition = ?2 AND source = '' AND part = ''",
                               &statement, error));
     wr_sql_int(statement, 1, sink->topic);
     wr_sql_int(statement, 2, batch->partition);

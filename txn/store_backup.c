@@ -60,8 +60,8 @@ static weir_status resolve(struct backup *backup, const char *file, struct wr_er
         return wr_fail_errno(error, "cannot back up to %.900s: its folder cannot be opened", file);
     }
     snprintf(backup->directory, sizeof backup->directory, "%s", found);
-    int size = snprintf(backup->file, sizeof backup->file, "%s/%s", strcmp(found, "/") ? found : "",
-                        name);
+    int size =
+        snprintf(backup->file, sizeof backup->file, "%s/%s", strcmp(found, "/") ? found : "", name);
     free(found);
     snprintf(backup->partial, sizeof backup->partial, "%s.partial", backup->file);
     if (size >= WR_URI_BYTES_MAX) {
@@ -197,9 +197,9 @@ static weir_status copy_pages(struct backup *backup, wr_backup_progress progress
         int64_t done = total - sqlite3_backup_remaining(pages);
         if (code == SQLITE_OK && progress &&
             !progress(data, done * page_bytes, total * page_bytes)) {
-            status = wr_fail(error, WEIR_FATAL, WR_EXIT_AGAIN,
-                             "the backup to %.1000s was stopped; nothing is left of it",
-                             backup->file);
+            status =
+                wr_fail(error, WEIR_FATAL, WR_EXIT_AGAIN,
+                        "the backup to %.1000s was stopped; nothing is left of it", backup->file);
         }
     } while (code == SQLITE_OK && status == WEIR_OK);
     if (code != SQLITE_OK && code != SQLITE_DONE) {
@@ -253,8 +253,8 @@ static weir_status back_up(struct backup *backup, struct wr_backup *result_out,
     WR_TRY(check_absent(backup, error));
     WR_TRY(wr_reader_begin(backup->reader, error));
     wr_sql_doing(&backup->reader->sql, "back up");
-    WR_TRY(wr_sql_integer(&backup->reader->sql, "SELECT value FROM meta WHERE key = 'epoch'",
-                          &result_out->epoch, error)); /* the snapshot is from now */
+    WR_TRY(wr_sql_integer(&backup->reader->sql, "SELECT max(number) FROM epoch", &result_out->epoch,
+                          error)); /* the snapshot is from now */
     WR_TRY(claim(backup, store, error));
     WR_TRY(open_copy(backup, error));
     WR_TRY(copy_pages(backup, progress, data, error));

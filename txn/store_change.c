@@ -156,7 +156,7 @@ static const struct place {
     {"node", "name", ANY},
     {"reject", "node", ANY},
     {"reject", "source", SOURCES},
-    {"position", "source", SOURCES},
+    {"progress", "source", SOURCES},
     {"watermark", "source", SOURCES},
     {"marker", "sink", SINKS},
     {"topic", "name", SINKS},
@@ -203,6 +203,8 @@ static weir_status make_room(struct wr_store *store, const char *name, struct wr
     int64_t id;
     WR_TRY(wr_sql_find(&store->sql, "SELECT id FROM node WHERE name = ?1", name, &id, error));
     WR_TRY(wr_sql_run_text(&store->sql, "DELETE FROM watermark WHERE node = ?1", id, 0, error));
+    WR_TRY(wr_sql_run_text(&store->sql, "DELETE FROM progress WHERE kind = 3 AND id = ?1", id, 0,
+                           error));
     return wr_sql_run_text(&store->sql, "DELETE FROM node WHERE id = ?1", id, 0, error);
 }
 
@@ -262,6 +264,8 @@ static weir_status forget_node(struct wr_store *store, const struct wr_stored_na
                        name->name, 0, &forgotten->queued, error));
     WR_TRY(remove_rows(store, "DELETE FROM watermark WHERE node = ?1", NULL, name->node, &ignored,
                        error));
+    WR_TRY(remove_rows(store, "DELETE FROM progress WHERE kind = 3 AND id = ?1", NULL, name->node,
+                       &ignored, error));
     return remove_rows(store, "DELETE FROM node WHERE id = ?1", NULL, name->node, &ignored, error);
 }
 
@@ -284,7 +288,7 @@ weir_status wr_store_forget(struct wr_store *store, const struct wr_stored_name 
     wr_assert(store->starting);
     wr_sql_doing(&store->sql, "forget what is kept of `%s` in", name->name);
     WR_TRY(forget_node(store, name, version, forgotten, error));
-    WR_TRY(remove_rows(store, "DELETE FROM position WHERE source = ?1", name->name, 0,
+    WR_TRY(remove_rows(store, "DELETE FROM progress WHERE kind = 1 AND source = ?1", name->name, 0,
                        &forgotten->positions, error));
     WR_TRY(remove_rows(store, "DELETE FROM watermark WHERE source = ?1", name->name, 0, &ignored,
                        error));
@@ -313,9 +317,9 @@ static weir_status move_positions(struct wr_store *store, const char *source, in
 {
     sqlite3_stmt *statement;
     WR_TRY(wr_sql_once(&store->sql,
-                       offset < 0 ? "DELETE FROM position WHERE source = ?1"
-                                  : "UPDATE position SET next = ?2, watermark_ms = NULL, idle = 0"
-                                    " WHERE source = ?1",
+                       offset < 0 ? "DELETE FROM progress WHERE kind = 1 AND source = ?1"
+                                  : "UPDATE progress SET next = ?2, watermark_ms = NULL, idle = 0"
+                                    " WHERE kind = 1 AND source = ?1",
                        &statement, error));
     wr_sql_text(statement, 1, source);
     if (offset >= 0) {
@@ -334,10 +338,12 @@ weir_status wr_store_rewind(struct wr_store *store, const char *source, int64_t 
     WR_TRY(
         remove_rows(store, "DELETE FROM watermark WHERE source = ?1", source, 0, &ignored, error));
     for (size_t i = 0; i < node_count; i++) {
-        WR_TRY(remove_rows(store, "UPDATE node SET watermark_ms = NULL WHERE name = ?1", nodes[i],
-                           0, &ignored, error));
+        WR_TRY(remove_rows(store,
+                           "DELETE FROM progress WHERE kind = 3 AND id ="
+                           " (SELECT id FROM node WHERE name = ?1)",
+                           nodes[i], 0, &ignored, error));
     }
-    return remove_rows(store, "UPDATE node SET watermark_ms = NULL WHERE watermark_ms = ?1", NULL,
+    return remove_rows(store, "DELETE FROM progress WHERE kind = 3 AND watermark_ms = ?1", NULL,
                        INT64_MAX, &ignored, error);
 }
 

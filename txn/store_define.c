@@ -56,8 +56,7 @@ static weir_status make_topic(struct wr_store *store, struct wr_sink *sink, stru
     sink->topic = sqlite3_last_insert_rowid(store->sql.db);
     for (int32_t i = 0; i < sink->partitions; i++) {
         WR_TRY(wr_sql_run_text(&store->sql,
-                               "INSERT INTO partition(topic, partition, first, next, bytes, crc)"
-                               " VALUES(?1, ?2, 0, 0, 0, 0)",
+                               "INSERT INTO progress(kind, id, partition) VALUES(2, ?1, ?2)",
                                sink->topic, i, error));
     }
     return WEIR_OK;

@@ -82,7 +82,6 @@ enum wr_store_statement {
     WR_DO_WATERMARK_PUT,
     WR_DO_NODE_WATERMARK,
     WR_DO_EPOCH,
-    WR_DO_EPOCH_LAST,
     WR_DO_EPOCH_TRIM,
     WR_DO_DELIVERY,
     WR_DO_RETRIED,

@@ -17,18 +17,17 @@ struct table {
     const char *name, *text;
 };
 
+#define NODE_TEXT                                                                                  \
+    "CREATE TABLE node(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, version INTEGER NOT"     \
+    " NULL) STRICT"
+
+/* What nearly every epoch changes in few rows is in one table, `progress`, so in one page. */
 static const struct table tables[] = {
     {1, "meta", "CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID"},
     {1, "epoch",
      "CREATE TABLE epoch(number INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL,"
      " records INTEGER NOT NULL, positions TEXT NOT NULL, offsets TEXT NOT NULL) STRICT"},
-    {1, "position",
-     "CREATE TABLE position(source TEXT, part TEXT, next INTEGER NOT NULL,"
-     " watermark_ms INTEGER, idle INTEGER NOT NULL, identity TEXT,"
-     " PRIMARY KEY(source, part)) STRICT, WITHOUT ROWID"},
-    {1, "node",
-     "CREATE TABLE node(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
-     " version INTEGER NOT NULL, watermark_ms INTEGER) STRICT"},
+    {1, "node", NODE_TEXT},
     {1, "watermark",
      "CREATE TABLE watermark(node INTEGER, source TEXT, part TEXT,"
      " watermark_ms INTEGER, idle INTEGER NOT NULL,"
@@ -45,10 +44,6 @@ static const struct table tables[] = {
      "CREATE TABLE topic(id INTEGER PRIMARY KEY, name TEXT NOT NULL,"
      " outbox INTEGER NOT NULL, partitions INTEGER NOT NULL, retain_ms INTEGER NOT NULL,"
      " retain_bytes INTEGER NOT NULL, UNIQUE(name, outbox)) STRICT"},
-    {1, "partition",
-     "CREATE TABLE partition(topic INTEGER, partition INTEGER,"
-     " first INTEGER NOT NULL, next INTEGER NOT NULL, bytes INTEGER NOT NULL,"
-     " crc INTEGER NOT NULL, PRIMARY KEY(topic, partition)) STRICT, WITHOUT ROWID"},
     {1, "log",
      "CREATE TABLE log(id INTEGER PRIMARY KEY, topic INTEGER NOT NULL,"
      " partition INTEGER NOT NULL, first_offset INTEGER NOT NULL, count INTEGER NOT NULL,"
@@ -70,8 +65,59 @@ static const struct table tables[] = {
     {2, "retry", "CREATE TABLE retry(reject INTEGER PRIMARY KEY) STRICT"},
     {3, "changelog",
      "CREATE TABLE changelog(epoch INTEGER PRIMARY KEY, entries BLOB NOT NULL) STRICT"},
+    {3, "progress",
+     "CREATE TABLE progress(kind INTEGER, id INTEGER DEFAULT 0, partition INTEGER DEFAULT 0,"
+     " source TEXT DEFAULT '', part TEXT DEFAULT '', first INTEGER NOT NULL DEFAULT 0,"
+     " next INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,"
+     " crc INTEGER NOT NULL DEFAULT 0, watermark_ms INTEGER, idle INTEGER NOT NULL DEFAULT 0,"
+     " identity TEXT, PRIMARY KEY(kind, id, partition, source, part)) STRICT, WITHOUT ROWID"},
+    {3, "position",
+     "CREATE VIEW position AS SELECT source, part, next, watermark_ms, idle, identity"
+     " FROM progress WHERE kind = 1 AND id = 0 AND partition = 0"},
+    {3, "partition",
+     "CREATE VIEW partition AS SELECT id AS topic, partition, first, next, bytes, crc"
+     " FROM progress WHERE kind = 2 AND source = '' AND part = ''"},
+    {3, "node_watermark",
+     "CREATE VIEW node_watermark AS SELECT id AS node, watermark_ms FROM progress WHERE kind = 3"
+     " AND partition = 0 AND source = '' AND part = ''"},
 };
 enum { TABLE_COUNT = sizeof tables / sizeof *tables };
+
+/* Views of what older formats have in tables. (ALTER TABLE would read the whole schema, and fail for
+ * a view of the user's that does not fit it.) */
+static const struct moved {
+    const char *view, *move; /* what a migration does before it makes the view */
+    const char *stand_in; /* NULL: older formats have a table of the view's name */
+} moved[] = {
+    {"position",
+     "INSERT INTO progress(kind, source, part, next, watermark_ms, idle, identity)"
+     " SELECT 1, source, part, next, watermark_ms, idle, identity FROM position;"
+     "DROP TABLE position",
+     NULL},
+    {"partition",
+     "INSERT INTO progress(kind, id, partition, first, next, bytes, crc)"
+     " SELECT 2, topic, partition, first, next, bytes, crc FROM partition;"
+     "DROP TABLE partition",
+     NULL},
+    {"node_watermark",
+     "INSERT INTO progress(kind, id, watermark_ms) SELECT 3, id, watermark_ms FROM node"
+     " WHERE watermark_ms IS NOT NULL;"
+     "CREATE TEMP TABLE older_node AS SELECT id, name, version FROM node;"
+     "DROP TABLE node;" NODE_TEXT ";"
+     "INSERT INTO node(id, name, version) SELECT id, name, version FROM older_node;"
+     "DROP TABLE older_node",
+     "CREATE TEMP VIEW node_watermark AS SELECT id AS node, watermark_ms FROM node"},
+};
+
+static const struct moved *find_moved(const struct table *table)
+{
+    for (size_t i = 0; i < sizeof moved / sizeof *moved; i++) {
+        if (strcmp(moved[i].view, table->name) == 0) {
+            return &moved[i];
+        }
+    }
+    return NULL;
+}
 
 bool wr_store_name_reserved(const char *name)
 {
@@ -98,6 +144,10 @@ static weir_status check_name_free(struct wr_sql *sql, const struct table *table
                                    struct wr_error *error)
 {
     int64_t taken;
+    const struct moved *move = find_moved(table);
+    if (move && !move->stand_in) {
+        return WEIR_OK; /* it is weir's */
+    }
     WR_TRY(wr_sql_find(sql, "SELECT 1 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE",
                        table->name, &taken, error));
     if (!taken) {
@@ -110,6 +160,21 @@ static weir_status check_name_free(struct wr_sql *sql, const struct table *table
                    sql->doing, sql->path, table->name, table->since, sql->path, table->name);
 }
 
+/* Up to format 2 the last epoch was in meta as well. */
+static weir_status drop_last_epoch(struct wr_sql *sql, struct wr_error *error)
+{
+    int64_t last, newest;
+    WR_TRY(wr_sql_integer(sql, "SELECT value FROM meta WHERE key = 'epoch'", &last, error));
+    WR_TRY(wr_sql_integer(sql, "SELECT max(number) FROM epoch", &newest, error));
+    if (last != newest) {
+        return wr_sql_broken(sql, error,
+                             "meta says that epoch %lld was the last one, the newest in table "
+                             "epoch is %lld",
+                             (long long)last, (long long)newest);
+    }
+    return wr_sql_exec(sql, "DELETE FROM meta WHERE key = 'epoch'", error);
+}
+
 weir_status wr_store_schema_migrate(struct wr_sql *sql, struct wr_error *error)
 {
     int64_t format;
@@ -117,9 +182,12 @@ weir_status wr_store_schema_migrate(struct wr_sql *sql, struct wr_error *error)
     for (int i = 0; i < TABLE_COUNT; i++) {
         if (tables[i].since > format) {
             WR_TRY(check_name_free(sql, &tables[i], error));
+            const struct moved *move = find_moved(&tables[i]);
+            WR_TRY(wr_sql_exec(sql, move ? move->move : "", error));
             WR_TRY(wr_sql_exec(sql, tables[i].text, error));
         }
     }
+    WR_TRY(drop_last_epoch(sql, error));
     char text[64];
     snprintf(text, sizeof text, "PRAGMA user_version=%d", WR_STORE_FORMAT);
     return wr_sql_exec(sql, text, error);
@@ -130,11 +198,13 @@ weir_status wr_store_schema_stand_in(struct wr_sql *sql, struct wr_error *error)
     int64_t format;
     WR_TRY(wr_sql_integer(sql, "PRAGMA user_version", &format, error));
     for (int i = 0; i < TABLE_COUNT; i++) {
-        if (tables[i].since > format) {
-            char text[512];
-            snprintf(text, sizeof text, "CREATE TEMP %s", tables[i].text + strlen("CREATE "));
-            WR_TRY(wr_sql_exec(sql, text, error));
+        char text[1024];
+        const struct moved *move = find_moved(&tables[i]);
+        if (tables[i].since <= format || (move && !move->stand_in)) {
+            continue;
         }
+        snprintf(text, sizeof text, "CREATE TEMP %s", tables[i].text + strlen("CREATE "));
+        WR_TRY(wr_sql_exec(sql, move ? move->stand_in : text, error));
     }
     return WEIR_OK;
 }

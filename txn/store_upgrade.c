@@ -130,7 +130,8 @@ weir_status wr_store_remove_topic(struct wr_store *store, int64_t topic, struct 
                        " coalesce((SELECT value FROM meta WHERE key = 'topic'), 0)) FROM topic",
                        error));
     WR_TRY(wr_sql_run_text(&store->sql, "DELETE FROM log WHERE topic = ?1", topic, 0, error));
-    WR_TRY(wr_sql_run_text(&store->sql, "DELETE FROM partition WHERE topic = ?1", topic, 0, error));
+    WR_TRY(wr_sql_run_text(&store->sql, "DELETE FROM progress WHERE kind = 2 AND id = ?1", topic, 0,
+                           error));
     return wr_sql_run_text(&store->sql, "DELETE FROM topic WHERE id = ?1", topic, 0, error);
 }
 

@@ -91,7 +91,7 @@ struct rule {
 static const struct rule rules[] = {
     {"table meta",
      "SELECT 'table meta has no entry ' || column1 FROM (VALUES('id'), ('job'), ('generation'),"
-     " ('epoch'), ('incarnation')) WHERE column1 NOT IN (SELECT key FROM meta)"},
+     " ('incarnation')) WHERE column1 NOT IN (SELECT key FROM meta)"},
     {"table epoch",
      "SELECT 'table epoch has a gap: epoch ' || (number - 1) || ' is missing' FROM epoch"
      " WHERE number > (SELECT min(number) FROM epoch)"
@@ -156,7 +156,15 @@ static const struct rule rules[] = {
     {"table changelog",
      "SELECT 'table changelog has changes of epoch ' || epoch || ', and the last epoch is ' || "
      "value"
-     " FROM changelog JOIN meta ON meta.key = 'epoch' WHERE epoch NOT BETWEEN 1 AND value"},
+     " FROM changelog, (SELECT coalesce(max(number), 0) AS value FROM epoch)"
+     " WHERE changelog.epoch NOT BETWEEN 1 AND value"},
+    {"table progress",
+     "SELECT 'table progress has a watermark of node ' || node || ', which does not exist'"
+     " FROM node_watermark WHERE node NOT IN (SELECT id FROM node)"},
+    {"table progress",
+     "SELECT 'table progress has a row of kind ' || kind || ' with a key that means nothing'"
+     " FROM progress WHERE kind NOT IN (1, 2, 3) OR iif(kind = 1, id <> 0 OR partition <> 0,"
+     " source <> '' OR part <> '' OR kind = 3 AND partition <> 0)"},
     {"table retry",
      "SELECT 'table retry has dead letter ' || reject || ', which does not exist' FROM retry"
      " WHERE reject NOT IN (SELECT id FROM reject)"},

@@ -35,7 +35,7 @@ static void check_records(struct wr_verify *verify, const struct walk *walk,
 enum { FIRST, COUNT, CRC, EPOCH, BATCH, EPOCH_LAST, KEPT_FROM };
 static const char step_text[] =
     "SELECT log.first_offset, log.count, log.crc, log.epoch, log.batch,"
-    " (SELECT value FROM meta WHERE key = 'epoch'), kept.first"
+    " (SELECT max(number) FROM epoch), kept.first"
     " FROM partition AS kept LEFT JOIN log ON log.id ="
     "  (SELECT id FROM log WHERE topic = ?1 AND partition = ?2"
     "   AND first_offset >= max(?3, kept.first) ORDER BY first_offset LIMIT 1)"
@@ -165,8 +165,8 @@ static bool is_after(int64_t topic, int64_t partition, const struct walk *walk)
 }
 
 /* The partition after walk's, by (topic, partition). */
-static weir_status next_partition(struct wr_verify *verify, struct wr_rows *rows,
-                                  struct walk *walk, bool *more_out, struct wr_error *error)
+static weir_status next_partition(struct wr_verify *verify, struct wr_rows *rows, struct walk *walk,
+                                  bool *more_out, struct wr_error *error)
 {
     wr_rows_again(rows);
     wr_rows_bind_int(rows, 1, walk->topic);

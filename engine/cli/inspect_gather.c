@@ -341,7 +341,8 @@ static weir_status gather_nodes(struct gather *gather)
 {
     WR_TRY(set_rows(
         gather, "nodes",
-        "SELECT n.id, n.name, n.version, n.watermark_ms, ifnull(s.rows, 0) AS state_rows,"
+        "SELECT n.id, n.name, n.version, (SELECT watermark_ms FROM node_watermark"
+        " WHERE node = n.id) AS watermark_ms, ifnull(s.rows, 0) AS state_rows,"
         " ifnull(s.bytes, 0) AS state_bytes, ifnull(t.event, 0) AS timers_event,"
         " ifnull(t.clock, 0) AS timers_clock, t.next_ms AS next_timer_ms"
         " FROM node n"

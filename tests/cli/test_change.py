@@ -39,7 +39,7 @@ class ChangeTest(CliTest):
 
     def dump(self):
         """All that a refused start must leave as it is."""
-        tables = ["node", "position", "watermark", "state", "timer", "topic", "partition", "marker",
+        tables = ["node", "progress", "watermark", "state", "timer", "topic", "changelog", "marker",
                   "sink", "reject", "epoch"]
         rows = {table: self.query(STORE, f"SELECT * FROM {table}") for table in tables}
         rows["meta"] = self.query(STORE, "SELECT * FROM meta WHERE key NOT IN"

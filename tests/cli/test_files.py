@@ -104,7 +104,7 @@ class Files(CliTest):
         self.copy("d/*.log")
         (self.folder / "d/a.log").unlink()
         self.copy("d/*.log")
-        self.change("copy.weir", "UPDATE position SET next = 0 WHERE part LIKE '%/a.log'")
+        self.change("copy.weir", "UPDATE progress SET next = 0 WHERE part LIKE '%/a.log'")
         said = self.refused(CONFIG, "not to its end", "d/*.log")
         self.assertIn("?missing=earliest", said)
         self.assertIn("going on without it", self.copy("d/*.log?missing=latest"))

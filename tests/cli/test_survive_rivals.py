@@ -134,7 +134,7 @@ class Rivals(RivalTest):
 
     def dump(self, connection):
         return [connection.execute(f"SELECT * FROM {table}").fetchall() for table in
-                ("meta", "epoch", "position", "state", "log", "partition", "timer", "marker")]
+                ("meta", "epoch", "progress", "state", "log", "changelog", "timer", "marker")]
 
     def test_overtaken_while_forwarding(self):
         """The same where nothing but a marker is left to decide: the file is not sent twice."""

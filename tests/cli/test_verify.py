@@ -69,7 +69,8 @@ class Verify(CliTest):
 
     def test_a_position_that_moved(self):
         """Positions agree with the last decided epoch."""
-        self.says(self.broken("position", "UPDATE position SET next = next + 1"), "in")
+        self.says(self.broken("position",
+                              "UPDATE progress SET next = next + 1 WHERE kind = 1"), "in")
 
     def test_an_epoch_that_is_gone(self):
         self.says(self.broken("epoch", "DELETE FROM epoch WHERE number = 2"), "2")
@@ -79,13 +80,13 @@ class Verify(CliTest):
 
     def test_several_things_at_once(self):
         """A line for each."""
-        store = self.broken("several", "UPDATE position SET next = next + 1")
+        store = self.broken("several", "UPDATE progress SET next = next + 1 WHERE kind = 1")
         self.change(store, "DELETE FROM log WHERE id = (SELECT max(id) FROM log)")
         self.assertGreaterEqual(len(self.says(store).splitlines()), 2)
 
     def test_pages_that_are_damaged(self):
         """What SQLite itself finds."""
-        self.broken("pages", "UPDATE position SET next = next")  # checkpoints on close
+        self.broken("pages", "UPDATE progress SET next = next")  # checkpoints on close
         path = self.folder / "pages.weir"
         data = bytearray(path.read_bytes())
         for page in range(5, len(data) // 8192):
@@ -96,7 +97,7 @@ class Verify(CliTest):
         self.assertEqual(done.returncode, DATA, done.stderr)
 
     def test_a_truncated_store(self):
-        self.broken("half", "UPDATE position SET next = next")
+        self.broken("half", "UPDATE progress SET next = next")
         path = self.folder / "half.weir"
         path.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
         pathlib.Path(f"{path}-wal").unlink(missing_ok=True)

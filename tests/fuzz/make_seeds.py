@@ -147,17 +147,18 @@ ROWS = [
     "topic partitions 1 i 2147483647",
     "topic partitions 0 i -1\ntopic name 1 t a\"b\\x0a",
     "topic id 0 i -9223372036854775808",
-    "partition next 2 i 9223372036854775807\npartition first 0 i -5",
-    "partition next 0 i 9223372036854775000\nmarker next 0 i 9223372036854775000",
-    "position next 0 i -1\nposition identity 1 n",
-    "position next 1 i 9223372036854775807\nposition watermark_ms 0 t soon",
-    "position part 0 t 9\nposition source 1 b in\\x00",
+    "progress next 2 i 9223372036854775807\nprogress first 0 i -5",
+    "progress next 0 i 9223372036854775000\nmarker next 0 i 9223372036854775000",
+    "progress next 0 i -1\nprogress identity 1 n",
+    "progress next 1 i 9223372036854775807\nprogress watermark_ms 0 t soon",
+    "progress part 0 t 9\nprogress source 1 b in\\x00",
     "meta value 0 i -1\nmeta value 1 i 9223372036854775807",
     "meta value 2 t x\nmeta value 3 n\nmeta value 4 b \\xff\\xfe\n"
     "meta value 5 i 9223372036854775807",
     "meta key 6 t generation",
     "node id 0 i 99\nnode version 1 i 4294967296\nnode name 2 b \\x00",
-    "node watermark_ms 1 i 9223372036854775807\nwatermark watermark_ms 0 i -9223372036854775808",
+    "progress watermark_ms 1 i 9223372036854775807\n"
+    "watermark watermark_ms 0 i -9223372036854775808",
     "state value 0 b \nstate value 1 b 12345678\nstate slot 2 b later\nstate key 3 i 7",
     "state value 0 b \\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff",
     "timer time_ms 0 i 9223372036854775807\ntimer clock 1 i 7\n"
@@ -174,7 +175,7 @@ ROWS = [
     "log batch 0 B 2 0 \\x00\\x00\\x00\\x00\\x02\\xff"
     "\\x03\\x80\"\\x02\\x01\\x02hh\\x03\\x00\\x01\\x01n\\x00",
     "log batch 1 B 4294967295 9223372036854775807 xxxxxxxxxxxx",
-    "log topic 0 d\npartition next 0 d",
+    "log topic 0 d\nprogress next 0 d",
     "epoch number 3 d\nepoch positions 0 t {\"in\nepoch offsets 1 n\nepoch time_ms 2 i -1",
     "epoch number 0 i 9223372036854775807\nmeta value 1 i 9223372036854775807",
     "marker sink 0 t nobody\nmarker length 0 i 9223372036854775807\nmarker identity 0 t 1:2",
@@ -184,7 +185,7 @@ ROWS = [
     "--on-error=reject\n--rejects=log:dead\n--rejects-max=1",
     "--rename=tally=other\n--drop-state=refuse",
     "--drop-state=tally\n--drain", "--rewind=lines=3\n--rewind=far=earliest", "retry reject 0 i 99",
-    "position identity 3 a ;base:5\nposition identity 0 a ;to:9:0", "timer time_ms 0 i 5\n--drain",
+    "progress identity 3 a ;base:5\nprogress identity 0 a ;to:9:0", "timer time_ms 0 i 5\n--drain",
     "counts key 0 i 7\ncounts value 0 b \\x00",
     "topic retain_ms 0 i -9223372036854775808\ntopic retain_bytes 1 i 1",
 ]

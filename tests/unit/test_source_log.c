@@ -352,7 +352,8 @@ static void trim_first(struct fixture *f, int batches)
     char text[300];
     snprintf(text, sizeof text,
              "DELETE FROM log WHERE id IN (SELECT id FROM log ORDER BY id LIMIT %d);"
-             "UPDATE partition SET first = (SELECT min(first_offset) FROM log) WHERE partition = 0",
+             "UPDATE progress SET first = (SELECT min(first_offset) FROM log) WHERE kind = 2 AND"
+             " partition = 0",
              batches);
     scratch_sql(f->s, text);
 }

@@ -113,9 +113,9 @@ static void a_log_may_be_read_from_an_earlier_offset(void **state)
     struct scratch *s = *state;
     struct report report;
     scratch_sql(s, "UPDATE meta SET value = 'at-least-once' WHERE key = 'delivery';"
-                   "UPDATE position SET next = 3, identity = 'store:0af;topic:1'");
+                   "UPDATE progress SET next = 3, identity = 'store:0af;topic:1' WHERE kind = 1");
     assert_sound(s);
-    scratch_sql(s, "UPDATE position SET identity = 'inode:1;crc:00000000:0'");
+    scratch_sql(s, "UPDATE progress SET identity = 'inode:1;crc:00000000:0' WHERE kind = 1");
     scratch_must(s, verify(s, &report));
     assert_non_null(strstr(report.text, "in 0 is at 3, and the newest epoch says 120"));
 }
@@ -156,28 +156,34 @@ static const struct {
     {"UPDATE log SET count = 21 WHERE first_offset = 20", "offset 20: the row says 21 records"},
     {"UPDATE log SET epoch = 7 WHERE first_offset = 100", "written by epoch 7"},
     {"UPDATE log SET topic = 9 WHERE first_offset = 100", "table log has rows of topic 9"},
-    {"UPDATE partition SET next = 121 WHERE topic = 1 AND partition = 0",
+    {"UPDATE progress SET next = 121 WHERE kind = 2 AND id = 1 AND partition = 0",
      "topic out partition 0 ends at 121, and the newest epoch says 120"},
-    {"UPDATE partition SET next = 100 WHERE topic = 1 AND partition = 0",
+    {"UPDATE progress SET next = 100 WHERE kind = 2 AND id = 1 AND partition = 0",
      "holds batches of it from 0 to 100"},
-    {"UPDATE partition SET first = 20 WHERE topic = 1 AND partition = 0",
+    {"UPDATE progress SET first = 20 WHERE kind = 2 AND id = 1 AND partition = 0",
      "reaches from 20 to 120, and table log holds batches of it from 0 to 100"},
-    {"UPDATE partition SET bytes = bytes + 1 WHERE topic = 1 AND partition = 2",
+    {"UPDATE progress SET bytes = bytes + 1 WHERE kind = 2 AND id = 1 AND partition = 2",
      "topic out partition 2 has "},
-    {"UPDATE partition SET crc = 0 WHERE topic = 1 AND partition = 0",
+    {"UPDATE progress SET crc = 0 WHERE kind = 2 AND id = 1 AND partition = 0",
      "topic out partition 0: its running CRC is not that of its last batch"},
-    {"DELETE FROM partition WHERE topic = 1 AND partition = 1", "topic out has 3 partitions"},
+    {"DELETE FROM progress WHERE kind = 2 AND id = 1 AND partition = 1",
+     "topic out has 3 partitions"},
     {"DELETE FROM topic WHERE name = 'out'", "table partition has rows of topic 1"},
-    {"UPDATE position SET next = next + 1", "in 0 is at 121, and the newest epoch says 120"},
-    {"DELETE FROM position", "table position has no row for in 0"},
-    {"UPDATE position SET next = -1", "in 0 is at -1"},
-    {"INSERT INTO position VALUES('in', '1', 5, NULL, 0, NULL)",
+    {"UPDATE progress SET next = next + 1 WHERE kind = 1",
+     "in 0 is at 121, and the newest epoch says 120"},
+    {"DELETE FROM progress WHERE kind = 1", "table position has no row for in 0"},
+    {"UPDATE progress SET next = -1 WHERE kind = 1", "in 0 is at -1"},
+    {"INSERT INTO progress(kind, source, part, next) VALUES(1, 'in', '1', 5)",
      "in 1 is at 5, and the newest epoch says nothing"},
     {"DELETE FROM epoch WHERE number = 4", "epoch 4 is missing"},
-    {"DELETE FROM epoch WHERE number = 6", "the last epoch is 6, the newest row of table epoch is"},
+    {"DELETE FROM epoch WHERE number = 6", "in 0 is at 120, and the newest epoch says 100"},
     {"UPDATE epoch SET positions = '{' WHERE number = 6", "table position"},
-    {"UPDATE meta SET value = 7 WHERE key = 'epoch'", "the last epoch is 7"},
-    {"UPDATE meta SET value = NULL WHERE key = 'epoch'", "table epoch holds NULL"},
+    {"DELETE FROM epoch", "in 0 is at 120, and the newest epoch says nothing"},
+    {"INSERT INTO progress(kind) VALUES(4)", "a row of kind 4 with a key that means nothing"},
+    {"INSERT INTO progress(kind, id) VALUES(1, 2)", "a row of kind 1 with a key that means"},
+    {"INSERT INTO progress(kind, id, part) VALUES(2, 1, 'x')", "a row of kind 2 with a key that"},
+    {"INSERT INTO progress(kind, id, partition) VALUES(3, 1, 1)", "a row of kind 3 with a key"},
+    {"INSERT INTO progress(kind, id) VALUES(3, 9)", "has a watermark of node 9, which does not"},
     {"DELETE FROM meta WHERE key = 'generation'", "table meta has no entry generation"},
     {"UPDATE marker SET next = 61", "the marker of sink file is 61, and its outbox reaches"},
     {"UPDATE marker SET next = 3", "the marker of sink file is 3"},
