@@ -289,8 +289,8 @@ static weir_status check_wal(struct wr_store *store, int frames, bool whole, str
     store->wal_written = false;
     bool same = store->wal_restarts == store->vfs->wal_restarts;
     bool held = same && (!whole || store->wal_whole);
-    int64_t warn =
-        WR_WAL_BYTES_WARN < store->wal_bytes_max / 2 ? WR_WAL_BYTES_WARN : store->wal_bytes_max / 2;
+    int64_t warn = WR_WAL_BYTES_WARN < store->wal_bytes_max / 2 ? WR_WAL_BYTES_WARN
+                                                                : store->wal_bytes_max / 2;
     store->wal_warned = store->wal_warned && same; /* it started over: the next time is news */
     store->wal_whole = whole;
     store->wal_restarts = store->vfs->wal_restarts;

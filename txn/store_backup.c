@@ -60,8 +60,8 @@ static weir_status resolve(struct backup *backup, const char *file, struct wr_er
         return wr_fail_errno(error, "cannot back up to %.900s: its folder cannot be opened", file);
     }
     snprintf(backup->directory, sizeof backup->directory, "%s", found);
-    int size =
-        snprintf(backup->file, sizeof backup->file, "%s/%s", strcmp(found, "/") ? found : "", name);
+    int size = snprintf(backup->file, sizeof backup->file, "%s/%s", strcmp(found, "/") ? found : "",
+                        name);
     free(found);
     snprintf(backup->partial, sizeof backup->partial, "%s.partial", backup->file);
     if (size >= WR_URI_BYTES_MAX) {
@@ -197,9 +197,9 @@ static weir_status copy_pages(struct backup *backup, wr_backup_progress progress
         int64_t done = total - sqlite3_backup_remaining(pages);
         if (code == SQLITE_OK && progress &&
             !progress(data, done * page_bytes, total * page_bytes)) {
-            status =
-                wr_fail(error, WEIR_FATAL, WR_EXIT_AGAIN,
-                        "the backup to %.1000s was stopped; nothing is left of it", backup->file);
+            status = wr_fail(error, WEIR_FATAL, WR_EXIT_AGAIN,
+                             "the backup to %.1000s was stopped; nothing is left of it",
+                             backup->file);
         }
     } while (code == SQLITE_OK && status == WEIR_OK);
     if (code != SQLITE_OK && code != SQLITE_DONE) {

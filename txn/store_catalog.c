@@ -62,41 +62,21 @@ static bool fill_marker(sqlite3_stmt *row, struct wr_arena *arena, void *item)
 
 static const struct list position_list = {
     "SELECT source, part, next, watermark_ms, idle, identity FROM position ORDER BY source, part",
-    sizeof(struct wr_position),
-    fill_position,
-    "position",
-    2,
-    0,
-    2};
+    sizeof(struct wr_position), fill_position, "position", 2, 0, 2};
 static const struct list watermark_list = {
     "SELECT node, source, part, watermark_ms, idle FROM watermark ORDER BY node, source, part",
-    sizeof(struct wr_watermark),
-    fill_watermark,
-    "watermark",
-    2,
-    1,
-    0};
+    sizeof(struct wr_watermark), fill_watermark, "watermark", 2, 1, 0};
 static const struct list node_list = {
     "SELECT id, name, version, (SELECT watermark_ms FROM node_watermark AS own"
     " WHERE own.node = node.id), EXISTS (SELECT 1 FROM state WHERE node = node.id)"
     " OR EXISTS (SELECT 1 FROM timer WHERE node = node.id) FROM node ORDER BY id",
-    sizeof(struct wr_stored_node),
-    fill_node,
-    "node",
-    1,
-    1,
-    0};
+    sizeof(struct wr_stored_node), fill_node, "node", 1, 1, 0};
 static const struct list marker_list = {
     "SELECT sink, next, length, incarnation, crc, identity FROM marker ORDER BY sink",
-    sizeof(struct wr_marker),
-    fill_marker,
-    "marker",
-    1,
-    0,
-    1};
+    sizeof(struct wr_marker), fill_marker, "marker", 1, 0, 1};
 
 static weir_status check_row(struct wr_store *store, const struct list *list,
-                             sqlite3_stmt *statement, struct wr_error *error)
+                               sqlite3_stmt *statement, struct wr_error *error)
 {
     for (int i = list->first_text; i < list->first_text + list->texts; i++) {
         if (sqlite3_column_type(statement, i) != SQLITE_TEXT) {

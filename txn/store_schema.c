@@ -83,8 +83,8 @@ static const struct table tables[] = {
 };
 enum { TABLE_COUNT = sizeof tables / sizeof *tables };
 
-/* Views of what older formats have in tables. (ALTER TABLE would read the whole schema, and fail for
- * a view of the user's that does not fit it.) */
+/* Views of what older formats have in tables. (ALTER TABLE would read the whole schema, and fail
+ * where a view of the user's does not fit it.) */
 static const struct moved {
     const char *view, *move; /* what a migration does before it makes the view */
     const char *stand_in; /* NULL: older formats have a table of the view's name */

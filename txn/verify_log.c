@@ -165,8 +165,8 @@ static bool is_after(int64_t topic, int64_t partition, const struct walk *walk)
 }
 
 /* The partition after walk's, by (topic, partition). */
-static weir_status next_partition(struct wr_verify *verify, struct wr_rows *rows, struct walk *walk,
-                                  bool *more_out, struct wr_error *error)
+static weir_status next_partition(struct wr_verify *verify, struct wr_rows *rows,
+                                  struct walk *walk, bool *more_out, struct wr_error *error)
 {
     wr_rows_again(rows);
     wr_rows_bind_int(rows, 1, walk->topic);
