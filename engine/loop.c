@@ -514,6 +514,7 @@ weir_status wr_loop_run(struct wr_instance *instance, wr_loop_show show, void *s
         (void)wr_fail(&loop->error, WEIR_FATAL, WR_EXIT_BUG, "crashed at fault point");
     }
     if (loop->error.status == WEIR_OK) {
+        wr_state_fini(&instance->state); /* folding needs as much memory again */
         (void)wr_store_fold(instance->store, &loop->error);
     }
     show(show_data, true);
