@@ -514,8 +514,9 @@ weir_status wr_loop_run(struct wr_instance *instance, wr_loop_show show, void *s
         (void)wr_fail(&loop->error, WEIR_FATAL, WR_EXIT_BUG, "crashed at fault point");
     }
     if (loop->error.status == WEIR_OK) {
-        wr_state_fini(&instance->state); /* folding needs as much memory again */
-        (void)wr_store_fold(instance->store, &loop->error);
+        bool dropped = instance->dropped == atomic_load(&instance->decided);
+        struct wr_cache *cache = dropped ? &instance->state.cache : NULL;
+        (void)wr_store_fold(instance->store, cache, &loop->error);
     }
     show(show_data, true);
     uv_walk(&loop->uv, close_handle, NULL);

@@ -63,8 +63,8 @@ static inline weir_bytes wr_cached_slot(const struct wr_cached *entry)
 static inline weir_bytes wr_cached_value(const struct wr_cached *entry)
 {
     return wr_sized(entry->data + wr_sized_bytes(entry->key_size) +
-                              wr_sized_bytes(entry->slot_size),
-                          entry->value_size);
+                        wr_sized_bytes(entry->slot_size),
+                    entry->value_size);
 }
 
 struct wr_cached *wr_cache_find(struct wr_cache *cache, uint32_t node, weir_bytes key,

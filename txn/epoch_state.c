@@ -85,8 +85,7 @@ static bool index_insert(struct wr_epoch *epoch, struct wr_entry *entry)
     struct wr_entry *at = epoch->index;
     for (uint32_t level = LEVELS_MAX; level-- > 0;) {
         struct wr_entry *next;
-        while ((next = at->forward[level]) &&
-               wr_entry_compare(next, entry->node, key, slot) < 0) {
+        while ((next = at->forward[level]) && wr_entry_compare(next, entry->node, key, slot) < 0) {
             at = next;
         }
         if (level < levels) {

@@ -151,6 +151,9 @@ static weir_status take(struct wr_fold *fold, struct wr_cache *cache, struct wr_
 {
     for (size_t end = fold->at + size; fold->at < end; fold->at++) {
         struct wr_cached *entry = item(&fold->sorter, fold->at);
+        if (fold->at + WR_AHEAD < end) {
+            __builtin_prefetch(item(&fold->sorter, fold->at + WR_AHEAD));
+        }
         if (entry->dirty) {
             struct wr_folded folded = wr_fold_of(entry);
             if (!wr_fold_add(epoch, &folded)) {
@@ -182,13 +185,23 @@ weir_status wr_fold_slice(struct wr_fold *fold, struct wr_cache *cache, struct w
     return size ? take(fold, cache, epoch, size, error) : WEIR_OK;
 }
 
+static uint64_t hash_of(const struct wr_fold_copy *copy)
+{
+    struct wr_folded folded = wr_fold_copied(copy);
+    return wr_hash(folded.node, folded.key, folded.slot);
+}
+
 void wr_fold_done(struct wr_cache *cache, const struct wr_epoch *epoch)
 {
-    for (const struct wr_fold_copy *at = epoch->folds; at; at = at->next) {
+    struct wr_ahead ahead = {.from = 0};
+    const struct wr_fold_copy *next = epoch->folds;
+    for (const struct wr_fold_copy *at = next; at; at = at->next) {
+        for (; next && wr_ahead_has_room(&ahead); next = next->next) {
+            wr_ahead_put(&ahead, &cache->map, hash_of(next));
+        }
         struct wr_folded folded = wr_fold_copied(at);
-        uint64_t hash = wr_hash(folded.node, folded.key, folded.slot);
-        struct wr_cached *entry =
-            wr_cache_find(cache, folded.node, folded.key, folded.slot, hash);
+        uint64_t hash = wr_ahead_take(&ahead, &cache->map);
+        struct wr_cached *entry = wr_cache_find(cache, folded.node, folded.key, folded.slot, hash);
         if (entry && entry->dirty && entry->folding == mark_of(epoch)) {
             entry->folding = 0;
             wr_cache_clean(cache, entry);

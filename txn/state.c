@@ -11,8 +11,6 @@
 
 #include "txn/base/assert.h"
 
-enum { AHEAD = 16 };
-
 void wr_state_init(struct wr_state *state, struct wr_reader *reader, size_t cache_bytes)
 {
     *state = (struct wr_state){.reader = reader};
@@ -83,24 +81,19 @@ weir_status wr_state_seal(struct wr_state *state, struct wr_error *error)
     return wr_fold_slice(&state->fold, &state->cache, state->filling, state->dropped, error);
 }
 
-/* An entry of the cache is two misses of the processor's caches away: the lookups of some entries are
- * begun while earlier ones are kept. */
 static weir_status keep_values(struct wr_cache *cache, const struct wr_epoch *epoch,
                                struct wr_error *error)
 {
-    uint64_t hashes[AHEAD];
-    size_t from = 0, to = 0;
-    const struct wr_entry *ahead = epoch->entries;
-    for (const struct wr_entry *entry = ahead; entry; entry = entry->next, from++) {
-        for (; ahead && to < from + AHEAD; ahead = ahead->next, to++) {
-            hashes[to % AHEAD] = wr_hash(ahead->node, wr_entry_key(ahead), wr_entry_slot(ahead));
-            wr_map_prefetch(&cache->map, hashes[to % AHEAD]);
+    struct wr_ahead ahead = {.from = 0};
+    const struct wr_entry *next = epoch->entries;
+    for (const struct wr_entry *entry = next; entry; entry = entry->next) {
+        for (; next && wr_ahead_has_room(&ahead); next = next->next) {
+            uint64_t hash = wr_hash(next->node, wr_entry_key(next), wr_entry_slot(next));
+            wr_ahead_put(&ahead, &cache->map, hash);
         }
-        if (from + AHEAD / 2 < to) {
-            wr_map_prefetch_item(&cache->map, hashes[(from + AHEAD / 2) % AHEAD]);
-        }
-        if (!wr_cache_set(cache, entry->node, wr_entry_key(entry), wr_entry_slot(entry),
-                          hashes[from % AHEAD], wr_entry_value(entry), true)) {
+        uint64_t hash = wr_ahead_take(&ahead, &cache->map);
+        if (!wr_cache_set(cache, entry->node, wr_entry_key(entry), wr_entry_slot(entry), hash,
+                          wr_entry_value(entry), true)) {
             return wr_fail_memory(error);
         }
     }
@@ -200,7 +193,8 @@ static weir_status copy_filling(struct scan *scan)
         return wr_fail_memory(scan->error);
     }
     for (const struct wr_entry *at = first; in_range(scan, at); at = wr_epoch_next(at)) {
-        scan->copied[scan->copied_count++] = (struct wr_slot){wr_entry_slot(at), wr_entry_value(at)};
+        scan->copied[scan->copied_count++] =
+            (struct wr_slot){wr_entry_slot(at), wr_entry_value(at)};
     }
     return WEIR_OK;
 }

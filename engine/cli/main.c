@@ -4,12 +4,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/cli/cli.h"
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#include <stdlib.h>
-enum { MAPPED_BYTES_MIN = 128 * 1024 };
-#endif
-
 int main(int argc, char **argv)
 {
     static const struct wr_command *const commands[] = {
@@ -19,8 +13,5 @@ int main(int argc, char **argv)
         &wr_command_rejects, &wr_command_backup,
         &wr_command_bench,   NULL,
     };
-#ifdef __GLIBC__ /* else what grows by doubling leaves holes that are never given back */
-    if (!getenv("NOMALLOPT")) mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
-#endif
     return wr_cli_main(commands, argc, argv);
 }
