@@ -29,9 +29,10 @@ struct wr_change {
 /* Whether the options ask for a change: then the store must be there already. */
 bool wr_change_asked(const struct wr_run_options *options);
 
-/* Whether it may touch what a node keeps: the options ask for a change, or the job's nodes or their
- * versions are not those of the store. */
-bool wr_change_may_touch(const struct wr_instance *instance, const struct wr_catalog *catalog);
+/* Whether it may touch what a node keeps: the options ask for a change, or the job's nodes, their
+ * kinds or versions are not those of the store. */
+weir_status wr_change_may_touch(struct wr_instance *instance, const struct wr_catalog *catalog,
+                                bool *may_out, struct wr_error *error);
 
 /* Does what the options ask for, in the transaction that is open. 64: a name that is not there, or
  * an option that makes no sense; 78: what the store holds forbids it. Marks the sources that are

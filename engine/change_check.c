@@ -34,7 +34,23 @@ static const char *likely_name(struct wr_instance *instance, const struct wr_cat
     return near ? near : count == 1 ? names[0] : "NEW";
 }
 
-bool wr_change_may_touch(const struct wr_instance *instance, const struct wr_catalog *catalog)
+/* Whether something that was a weir_through node is now of another kind. */
+static weir_status has_other_kinds(struct wr_instance *instance, bool *has_out,
+                                   struct wr_error *error)
+{
+    struct wr_stored_name *names;
+    size_t count;
+    *has_out = false;
+    WR_TRY(wr_store_names(instance->store, &instance->arena, &names, &count, error));
+    for (size_t i = 0; i < count && !*has_out; i++) {
+        const struct wr_node *node = wr_change_node(instance->job, names[i].name);
+        *has_out = names[i].kind == WR_STORED_THROUGH && node && node->kind != WR_NODE_THROUGH;
+    }
+    return WEIR_OK;
+}
+
+weir_status wr_change_may_touch(struct wr_instance *instance, const struct wr_catalog *catalog,
+                                bool *may_out, struct wr_error *error)
 {
     bool may = wr_change_asked(instance->options);
     for (size_t i = 0; i < catalog->node_count && !may; i++) {
@@ -42,7 +58,8 @@ bool wr_change_may_touch(const struct wr_instance *instance, const struct wr_cat
         const struct wr_node *node = wr_change_node(instance->job, stored->name);
         may = !node || (node->kind == WR_NODE_THROUGH && node->version != stored->version);
     }
-    return may;
+    *may_out = may;
+    return may ? WEIR_OK : has_other_kinds(instance, may_out, error);
 }
 
 /* Every position must belong to a source that the job still has. */

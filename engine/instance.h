@@ -219,6 +219,9 @@ weir_status wr_inputs_discover(struct wr_instance *instance, struct wr_error *er
 bool wr_inputs_grow(const struct wr_instance *instance);
 /* Every source that is not read to its end has watches: no need to poll while nothing changes. */
 bool wr_inputs_watched(const struct wr_instance *instance);
+/* When the next record is due by the monotonic clock, as far as sources know; INT64_MAX: none does.
+ */
+int64_t wr_inputs_due_us(const struct wr_instance *instance);
 
 /* ---- pace.c ---------------------------------------------------------------------------------- */
 

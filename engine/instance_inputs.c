@@ -286,6 +286,18 @@ bool wr_inputs_watched(const struct wr_instance *instance)
     return true;
 }
 
+int64_t wr_inputs_due_us(const struct wr_instance *instance)
+{
+    int64_t first = INT64_MAX;
+    for (size_t i = 0; i < instance->part_count; i++) {
+        const struct wr_part *part = &instance->parts[i];
+        if (!part->ended && part->at->due_us > 0 && part->at->due_us < first) {
+            first = part->at->due_us;
+        }
+    }
+    return first;
+}
+
 int64_t wr_instance_lag(struct wr_instance *instance)
 {
     int64_t all = 0;

@@ -212,9 +212,11 @@ static weir_status fit_store(struct wr_instance *instance, struct wr_catalog *ca
                              struct wr_error *error)
 {
     struct wr_fault *fault = &instance->env->fault;
+    bool touches = false;
     WR_FAULT(fault, start_before_change, error);
     WR_TRY(wr_store_catalog(instance->store, &instance->arena, catalog, error));
-    if (wr_change_may_touch(instance, catalog)) {
+    WR_TRY(wr_change_may_touch(instance, catalog, &touches, error));
+    if (touches) {
         WR_TRY(wr_store_fold(instance->store, NULL, error));
     }
     WR_TRY(wr_change_apply(instance, error));

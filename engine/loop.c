@@ -107,9 +107,9 @@ static weir_status seal(struct wr_loop *loop, struct wr_error *error)
         return WEIR_OK;
     }
     WR_TRY(wr_instance_seal(instance, error));
-    uv_mutex_lock(&loop->mutex);
-    uv_cond_signal(&loop->for_decide);
+    uv_mutex_lock(&loop->mutex); /* who waits looks at the number with the mutex held */
     uv_mutex_unlock(&loop->mutex);
+    uv_cond_signal(&loop->for_decide); /* and would wait for the mutex otherwise */
     return wait_decided(loop, 1) ? wr_instance_begin(instance, error) : WEIR_OK;
 }
 
@@ -143,10 +143,15 @@ static void input_wait(struct wr_loop *loop)
 {
     int64_t wait = wr_watch_idle_ms(loop->watch);
     wr_reader_end(loop->instance->reader);
+    int64_t due_us = wr_inputs_due_us(loop->instance) - wr_loop_now_us(loop);
+    int64_t wait_us = due_us < wait * 1000 ? due_us : wait * 1000;
+    if (wait_us <= 0) {
+        return;
+    }
     uv_mutex_lock(&loop->mutex);
     loop->sleeping = wait > 1 && !wr_watch_has_news(loop->watch);
     if (!loop->quit && !atomic_load(&loop->stop) && (loop->sleeping || wait == 1)) {
-        uv_cond_timedwait(&loop->for_operate, &loop->mutex, (uint64_t)wait * 1000000);
+        uv_cond_timedwait(&loop->for_operate, &loop->mutex, (uint64_t)wait_us * 1000);
     }
     loop->sleeping = false;
     uv_mutex_unlock(&loop->mutex);
@@ -314,16 +319,16 @@ static weir_status decide_once(struct wr_loop *loop, bool sealed, bool markers,
         WR_FAULT(&instance->env->fault, forward_after_marker, error);
     }
     uv_mutex_lock(&loop->mutex);
-    if (sealed) {
-        loop->news = true;
-        uv_cond_signal(&loop->for_operate);
-    }
+    loop->news = loop->news || sealed;
     if (markers) {
         wr_forwarder_decided(instance->forwarder);
         loop->markers = false;
     }
-    uv_cond_signal(&loop->for_forward);
     uv_mutex_unlock(&loop->mutex);
+    if (sealed) {
+        uv_cond_signal(&loop->for_operate);
+    }
+    uv_cond_signal(&loop->for_forward);
     deciding(loop, wr_loop_now_us(loop));
     WR_TRY(wr_store_checkpoint(instance->store, error));
     deciding(loop, 0);

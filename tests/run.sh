@@ -49,6 +49,7 @@ needs=(
     "libjansson-dev:pkg-config --exists jansson"
     "procps:command -v ps"
     "jq:command -v jq"
+    "gnuplot-nox:command -v gnuplot"
 )
 
 install_missing()

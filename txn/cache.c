@@ -27,8 +27,26 @@ static void free_all(struct wr_cache *cache, struct wr_cached **entries, size_t 
     free(entries);
 }
 
+void wr_cache_sweep_begin(struct wr_cache *cache)
+{
+    wr_assert(!cache->sweeping && !cache->held);
+    cache->sweeping = true;
+    cache->sweep++;
+}
+
+void wr_cache_sweep_end(struct wr_cache *cache)
+{
+    while (cache->held) {
+        struct wr_cached *entry = cache->held;
+        cache->held = entry->held;
+        wr_slab_free(&cache->slab, entry, entry->bytes);
+    }
+    cache->sweeping = false;
+}
+
 void wr_cache_fini(struct wr_cache *cache)
 {
+    wr_cache_sweep_end(cache);
     free_all(cache, cache->ring, cache->ring_count);
     free_all(cache, cache->dirty, cache->dirty_count);
     wr_map_fini(&cache->map);
@@ -181,8 +199,9 @@ static bool reserve(struct wr_cached ***entries, size_t count, size_t *capacity)
         return true;
     }
     size_t larger = *capacity ? *capacity * 2 : 64;
-    struct wr_cached **grown = realloc(*entries, larger * sizeof *grown);
-    if (!grown || larger > UINT32_MAX) {
+    struct wr_cached **grown =
+        larger <= UINT32_MAX ? realloc(*entries, larger * sizeof *grown) : NULL;
+    if (!grown) {
         return false;
     }
     *entries = grown;
@@ -214,6 +233,7 @@ static void make_clean(struct wr_cache *cache, struct wr_cached *entry)
     take(cache->dirty, &cache->dirty_count, entry);
     cache->dirty_bytes -= counted(entry);
     entry->dirty = false;
+    entry->sweep = cache->sweep;
 }
 
 static bool make_dirty(struct wr_cache *cache, struct wr_cached *entry)
@@ -229,9 +249,10 @@ static bool make_dirty(struct wr_cache *cache, struct wr_cached *entry)
     return true;
 }
 
-/* Takes an entry away. Its block stays for as long as a sweep points to it. */
+/* Takes an entry away. Its block stays for as long as a sweep may point to it. */
 static void remove_entry(struct wr_cache *cache, struct wr_cached *entry)
 {
+    bool hold = cache->sweeping && (entry->dirty || entry->sweep == cache->sweep);
     if (entry->dirty) {
         make_clean(cache, entry);
     } else {
@@ -239,38 +260,34 @@ static void remove_entry(struct wr_cache *cache, struct wr_cached *entry)
     }
     wr_map_remove(&cache->map, entry->hash, entry);
     cache->bytes -= counted(entry);
-    entry->stale = true;
-    if (!entry->swept) {
-        wr_cache_free(cache, entry);
+    if (hold) {
+        entry->stale = true;
+        entry->held = cache->held;
+        cache->held = entry;
+    } else {
+        wr_slab_free(&cache->slab, entry, entry->bytes);
     }
-}
-
-void wr_cache_free(struct wr_cache *cache, struct wr_cached *entry)
-{
-    wr_assert(entry->stale);
-    wr_slab_free(&cache->slab, entry, entry->bytes);
 }
 
 void wr_cache_clean(struct wr_cache *cache, struct wr_cached *entry)
 {
     wr_assert(entry->dirty);
-    if (reserve(&cache->ring, cache->ring_count, &cache->ring_capacity)) {
-        make_clean(cache, entry);
-        append(cache->ring, &cache->ring_count, entry);
-    } else {
-        remove_entry(cache, entry);
-    }
+    wr_assert_that(cache->ring_count, <, cache->ring_capacity); /* entry_new saw to it */
+    make_clean(cache, entry);
+    append(cache->ring, &cache->ring_count, entry);
 }
 
 /* ---- Setting --------------------------------------------------------------------------------- */
 
+/* There is room in the ring also for the dirty ones, so that becoming clean needs no memory: where
+ * the cache is all there is, no entry may get lost. */
 static struct wr_cached *entry_new(struct wr_cache *cache, uint32_t node, weir_bytes key,
                                    weir_bytes slot, uint64_t hash, weir_bytes value)
 {
     size_t capacity = value.size < 8 ? 8 : (value.size + 7) & ~(size_t)7; /* counts grow */
     size_t bytes = sizeof(struct wr_cached) + key.size + slot.size + capacity;
     if (bytes >= UINT32_MAX || !wr_map_reserve(&cache->map) ||
-        !reserve(&cache->ring, cache->ring_count, &cache->ring_capacity)) {
+        !reserve(&cache->ring, cache->ring_count + cache->dirty_count, &cache->ring_capacity)) {
         return NULL;
     }
     struct wr_cached *entry = wr_slab_alloc(&cache->slab, bytes);

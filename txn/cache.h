@@ -23,16 +23,19 @@ enum { WR_CACHE_LEVELS_MAX = 20 };
  * known not to be there. */
 struct wr_cached {
     uint64_t hash;
-    struct wr_cached **forward; /* dirty and indexed: the skip list's, else NULL */
+    union {
+        struct wr_cached **forward; /* dirty and indexed: the skip list's, else NULL */
+        struct wr_cached *held; /* stale: the next block that is held */
+    };
     uint32_t node, bytes;
     uint32_t key_size, slot_size, value_size, value_capacity;
     uint32_t place; /* in the ring, or among the dirty */
     uint32_t folding; /* the epoch (its low 32 bits) that folds it as it is, 0: none */
+    uint32_t sweep; /* during which it became clean */
     uint8_t levels; /* of `forward` */
     bool used; /* since the hand last passed */
     bool dirty;
-    bool stale; /* replaced by a larger block; a sweep still points to it, and frees it */
-    bool swept; /* a sweep points to it */
+    bool stale; /* taken away while a sweep may point to it */
     unsigned char data[];
 };
 
@@ -45,11 +48,13 @@ struct wr_cache {
     size_t dirty_count, dirty_capacity;
     struct wr_cached *index; /* head of the skip list, NULL: none is kept */
     uint64_t random; /* of the skip list */
+    bool sweeping; /* a sweep points to all that was dirty when it began */
+    uint32_t sweep; /* its number */
+    struct wr_cached *held; /* blocks that are stale, until it ends */
     struct wr_slab slab;
 };
 
 void wr_cache_init(struct wr_cache *cache, size_t bytes_max);
-/* No sweep may point to an entry any more. */
 void wr_cache_fini(struct wr_cache *cache);
 
 static inline weir_bytes wr_cached_key(const struct wr_cached *entry)
@@ -73,10 +78,12 @@ struct wr_cached *wr_cache_find(struct wr_cache *cache, uint32_t node, weir_byte
  * and no older clean one either. NULL then. */
 struct wr_cached *wr_cache_set(struct wr_cache *cache, uint32_t node, weir_bytes key,
                                weir_bytes slot, uint64_t hash, weir_bytes value, bool dirty);
-/* Table `state` has its value. When memory runs out it is not kept. */
+/* Table `state` has its value. Needs no memory. */
 void wr_cache_clean(struct wr_cache *cache, struct wr_cached *entry);
-/* Gives back a block that is stale. */
-void wr_cache_free(struct wr_cache *cache, struct wr_cached *entry);
+/* Between the two, entries that were dirty at the beginning stay where they are; those that were
+ * taken away meanwhile are stale. */
+void wr_cache_sweep_begin(struct wr_cache *cache);
+void wr_cache_sweep_end(struct wr_cache *cache);
 /* Evicts clean entries down to bytes_max, as far as there are any; whether it evicted one. Between
  * units only. */
 bool wr_cache_trim(struct wr_cache *cache);

@@ -12,6 +12,8 @@ enum {
     DIRTY_PART = 2, /* of the cache may be dirty */
     LOGGED_PART = 8, /* of the cache's size may be in the changelog, about */
     SLICE_MIN = 256, /* fewer are not worth their pages, unless they are the last */
+    SAMPLES = 64,
+    AHEAD = 8, /* entries fetched while others are looked at */
 };
 
 void wr_fold_init(struct wr_fold *fold, size_t cache_bytes)
@@ -20,25 +22,8 @@ void wr_fold_init(struct wr_fold *fold, size_t cache_bytes)
                              .logged_max = cache_bytes / LOGGED_PART};
 }
 
-/* An entry that the sweep has passed, or will not reach. */
-static void let_go(struct wr_cache *cache, struct wr_cached *entry)
+void wr_fold_fini(struct wr_fold *fold)
 {
-    entry->swept = false;
-    if (entry->stale) {
-        wr_cache_free(cache, entry);
-    }
-}
-
-static struct wr_cached *item(const struct wr_sorter *sorter, size_t at)
-{
-    return (struct wr_cached *)(uintptr_t)sorter->items[at].item;
-}
-
-void wr_fold_fini(struct wr_fold *fold, struct wr_cache *cache)
-{
-    for (; fold->at < fold->count; fold->at++) {
-        let_go(cache, item(&fold->sorter, fold->at));
-    }
     wr_sorter_fini(&fold->sorter);
     *fold = (struct wr_fold){0};
 }
@@ -74,21 +59,73 @@ struct wr_folded wr_fold_of(const struct wr_cached *entry)
                               .value = wr_cached_value(entry)};
 }
 
-/* ---- Slices ---------------------------------------------------------------------------------- */
+/* ---- Sweeps ---------------------------------------------------------------------------------- */
 
+static const struct wr_cached *item(const struct wr_fold *fold, size_t at)
+{
+    return fold->sorter.items[at].item;
+}
+
+/* How many bytes the keys of some entries have in common. */
+static size_t shared_bytes(const struct wr_cache *cache)
+{
+    weir_bytes first = wr_cached_key(cache->dirty[0]);
+    size_t shared = first.size, step = cache->dirty_count / SAMPLES + 1;
+    for (size_t i = step; i < cache->dirty_count; i += step) {
+        weir_bytes other = wr_cached_key(cache->dirty[i]);
+        shared = other.size < shared ? other.size : shared;
+        for (size_t at = 0; at < shared; at++) {
+            if (((const char *)first.data)[at] != ((const char *)other.data)[at]) {
+                shared = at;
+            }
+        }
+    }
+    return shared;
+}
+
+/* Takes no look at the entries themselves, which lie anywhere in memory: many would be a pause. */
 static weir_status begin(struct wr_fold *fold, struct wr_cache *cache, int64_t dropped,
                          struct wr_error *error)
 {
-    WR_TRY(wr_fold_sort(cache, &fold->sorter, error));
+    WR_TRY(wr_sorter_reserve(&fold->sorter, cache->dirty_count, error));
+    wr_cache_sweep_begin(cache);
+    for (size_t i = 0; i < cache->dirty_count; i++) {
+        fold->sorter.items[i].item = cache->dirty[i];
+    }
     fold->count = cache->dirty_count;
-    fold->at = 0;
+    fold->looked = fold->ordered = fold->at = 0;
+    fold->skip = shared_bytes(cache);
     fold->logged = 0;
     fold->upto = dropped;
-    for (size_t i = 0; i < fold->count; i++) {
-        item(&fold->sorter, i)->swept = true;
-    }
+    wr_sort_lazily(&fold->lazy, fold->count);
     return WEIR_OK;
 }
+
+/* Of node and key: about what they are ordered by, which is all that a sweep needs. */
+static uint64_t prefix_of(const struct wr_cached *entry, size_t skip)
+{
+    weir_bytes key = wr_cached_key(entry);
+    unsigned char at[8] = {(unsigned char)(entry->node >> 8), (unsigned char)entry->node};
+    if (key.size > skip) {
+        size_t size = key.size - skip;
+        memcpy(at + 2, (const unsigned char *)key.data + skip, size < 6 ? size : 6);
+    }
+    uint64_t number;
+    memcpy(&number, at, 8);
+    return __builtin_bswap64(number);
+}
+
+static void look(struct wr_fold *fold, size_t count)
+{
+    for (; count > 0 && fold->looked < fold->count; count--, fold->looked++) {
+        if (fold->looked + AHEAD < fold->count) {
+            __builtin_prefetch(item(fold, fold->looked + AHEAD));
+        }
+        fold->sorter.items[fold->looked].prefix = prefix_of(item(fold, fold->looked), fold->skip);
+    }
+}
+
+/* ---- Slices ---------------------------------------------------------------------------------- */
 
 /* `part` of half of `limit`, from 0 to 1. */
 static double share(size_t part, size_t limit)
@@ -97,15 +134,19 @@ static double share(size_t part, size_t limit)
 }
 
 /* How many entries of the sweep this epoch takes: so many that as much of it is done as the
- * changelog has grown since it began, and as what is dirty has come nearer to its limit. */
-static size_t slice_size(const struct wr_fold *fold, const struct wr_cache *cache)
+ * changelog has grown since it began, and as what is dirty has come nearer to its limit. The first
+ * half of a sweep is spent looking at its entries. */
+static size_t slice_size(struct wr_fold *fold, const struct wr_cache *cache)
 {
     size_t half = fold->dirty_max / 2, left = fold->count - fold->at;
     double logged = share(fold->logged, fold->logged_max);
     double dirty =
         share(cache->dirty_bytes > half ? cache->dirty_bytes - half : 0, fold->dirty_max);
-    size_t due = (size_t)((logged > dirty ? logged : dirty) * (double)fold->count);
-    size_t size = due > fold->at ? due - fold->at : 0;
+    size_t due = (size_t)((logged > dirty ? logged : dirty) * 2 * (double)fold->count);
+    if (due > fold->looked) {
+        look(fold, due - fold->looked);
+    }
+    size_t size = due > fold->count + fold->at ? due - fold->count - fold->at : 0;
     return size < SLICE_MIN && size < left ? 0 : size;
 }
 
@@ -150,21 +191,26 @@ static weir_status take(struct wr_fold *fold, struct wr_cache *cache, struct wr_
                         size_t size, struct wr_error *error)
 {
     for (size_t end = fold->at + size; fold->at < end; fold->at++) {
-        struct wr_cached *entry = item(&fold->sorter, fold->at);
-        if (fold->at + WR_AHEAD < end) {
-            __builtin_prefetch(item(&fold->sorter, fold->at + WR_AHEAD));
+        if (fold->at == fold->ordered) {
+            fold->ordered = wr_sort_more(&fold->sorter, &fold->lazy, fold->at, parts_of);
         }
-        if (entry->dirty) {
-            struct wr_folded folded = wr_fold_of(entry);
-            if (!wr_fold_add(epoch, &folded)) {
-                return wr_fail_memory(error);
-            }
-            entry->folding = mark_of(epoch);
+        if (fold->at + AHEAD < fold->ordered) {
+            __builtin_prefetch(item(fold, fold->at + AHEAD));
         }
-        let_go(cache, entry);
+        struct wr_cached *entry = (struct wr_cached *)(uintptr_t)item(fold, fold->at);
+        if (entry->stale || !entry->dirty) {
+            continue;
+        }
+        struct wr_folded folded = wr_fold_of(entry);
+        if (!wr_fold_add(epoch, &folded)) {
+            return wr_fail_memory(error);
+        }
+        entry->folding = mark_of(epoch);
     }
     if (fold->at == fold->count) {
         epoch->folded_upto = fold->upto;
+        fold->count = 0;
+        wr_cache_sweep_end(cache);
     }
     return WEIR_OK;
 }
@@ -173,12 +219,12 @@ weir_status wr_fold_slice(struct wr_fold *fold, struct wr_cache *cache, struct w
                           int64_t dropped, struct wr_error *error)
 {
     wr_assert_that(epoch->fold_count, ==, 0);
-    if (fold->at == fold->count && cache->dirty_count > 0 &&
+    if (fold->count == 0 && cache->dirty_count > 0 &&
         (fold->logged >= fold->logged_max / 2 || cache->dirty_bytes >= fold->dirty_max / 2)) {
         WR_TRY(begin(fold, cache, dropped, error));
     }
     fold->logged += epoch->entry_bytes;
-    if (fold->at == fold->count) {
+    if (fold->count == 0) {
         return WEIR_OK;
     }
     size_t size = slice_size(fold, cache);

@@ -26,14 +26,17 @@
 
 struct wr_fold {
     size_t dirty_max, logged_max; /* bytes; what a sweep is paced by */
-    struct wr_sorter sorter; /* the sweep's entries, in order */
-    size_t count, at; /* of them: all, and how many were taken; equal: no sweep */
+    struct wr_sorter sorter; /* the sweep's entries */
+    size_t count; /* of them; 0: no sweep */
+    size_t looked, ordered, at; /* of them: have a prefix, are in order, were taken */
+    size_t skip; /* bytes that most keys have in common */
+    struct wr_lazy_sort lazy;
     int64_t upto; /* the sweep: rows up to this epoch can go when it is through */
     size_t logged; /* bytes of changes since it began */
 };
 
 void wr_fold_init(struct wr_fold *fold, size_t cache_bytes);
-void wr_fold_fini(struct wr_fold *fold, struct wr_cache *cache);
+void wr_fold_fini(struct wr_fold *fold);
 
 /* The filling epoch is about to be sealed: puts into it the slice that its transaction folds.
  * `dropped`: the last epoch whose changes are in the cache. */

@@ -167,3 +167,46 @@ void wr_sort_nodes(struct wr_sorter *sorter, size_t count, wr_node_fn node_of, w
         wr_sort(sorter, from, to - from, parts);
     }
 }
+
+/* ---- Order as it is asked for ---------------------------------------------------------------- */
+
+enum { RUN = 512 }; /* sorted at once */
+
+void wr_sort_lazily(struct wr_lazy_sort *lazy, size_t count)
+{
+    *lazy = (struct wr_lazy_sort){.ends = {count}, .depth = 1};
+}
+
+/* Two parts, neither empty, of at least two items: the index at which the second begins. */
+static size_t partition(struct wr_sorted *items, size_t from, size_t end)
+{
+    uint64_t pivot = items[from + (end - from - 1) / 2].prefix;
+    size_t low = from, high = end - 1;
+    for (;;) {
+        while (items[low].prefix < pivot) {
+            low++;
+        }
+        while (items[high].prefix > pivot) {
+            high--;
+        }
+        if (low >= high) {
+            return high + 1;
+        }
+        struct wr_sorted item = items[low];
+        items[low++] = items[high];
+        items[high--] = item;
+    }
+}
+
+size_t wr_sort_more(struct wr_sorter *sorter, struct wr_lazy_sort *lazy, size_t at,
+                    wr_parts_fn parts)
+{
+    size_t most = sizeof lazy->ends / sizeof *lazy->ends;
+    while (lazy->ends[lazy->depth - 1] - at > RUN && lazy->depth < most) {
+        size_t end = partition(sorter->items, at, lazy->ends[lazy->depth - 1]);
+        lazy->ends[lazy->depth++] = end;
+    }
+    size_t end = lazy->ends[--lazy->depth];
+    wr_sort(sorter, at, end - at, parts);
+    return end;
+}

@@ -34,4 +34,17 @@ void wr_sort(struct wr_sorter *sorter, size_t from, size_t count, wr_parts_fn pa
 /* Items 0 to count - 1 by node, key and second part. */
 void wr_sort_nodes(struct wr_sorter *sorter, size_t count, wr_node_fn node_of, wr_parts_fn parts);
 
+/* Order made as it is asked for: by prefix, and by parts among neighbours; items with one prefix
+ * may lie apart. Incremental quicksort: R. Paredes and G. Navarro, "Optimal Incremental Sorting",
+ * 2006, with the partition of C. A. R. Hoare. */
+struct wr_lazy_sort {
+    size_t ends[64]; /* what lies before one of them comes before what lies behind */
+    size_t depth;
+};
+void wr_sort_lazily(struct wr_lazy_sort *lazy, size_t count);
+/* Puts the items from `at` on in order, up to the index that it returns, which is above `at`. `at`
+ * is what the last call returned, at first 0; below count. */
+size_t wr_sort_more(struct wr_sorter *sorter, struct wr_lazy_sort *lazy, size_t at,
+                    wr_parts_fn parts);
+
 #endif

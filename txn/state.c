@@ -27,7 +27,7 @@ static void forget_sorted(struct wr_state *state)
 void wr_state_fini(struct wr_state *state)
 {
     forget_sorted(state);
-    wr_fold_fini(&state->fold, &state->cache);
+    wr_fold_fini(&state->fold);
     wr_cache_fini(&state->cache);
     *state = (struct wr_state){0};
 }

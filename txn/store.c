@@ -190,6 +190,7 @@ static weir_status open_all(struct wr_store *store, const struct wr_store_option
     } else {
         WR_TRY(use_wal(store, error));
     }
+    WR_TRY(wr_sql_integer(&store->sql, "PRAGMA page_size", &store->page_bytes, error));
     WR_TRY(check_job(store, options->job, error));
     sqlite3_wal_hook(store->sql.db, wal_hook, store);
     WR_FAULT(&store->env->fault, open_before_generation, error);
@@ -251,9 +252,9 @@ const struct wr_store_info *wr_store_info(const struct wr_store *store)
 
 /* ---- Checkpoints and figures ----------------------------------------------------------------- */
 
-static int64_t wal_bytes(int frames)
+static int64_t wal_bytes(const struct wr_store *store, int frames)
 {
-    return (int64_t)frames * (WR_STORE_PAGE_BYTES + WAL_FRAME_HEADER_BYTES);
+    return frames * (store->page_bytes + WAL_FRAME_HEADER_BYTES);
 }
 
 weir_status wr_store_check_there(struct wr_store *store, struct wr_error *error)
@@ -272,7 +273,7 @@ weir_status wr_store_check_there(struct wr_store *store, struct wr_error *error)
 
 bool wr_store_is_behind(const struct wr_store *store)
 {
-    return wal_bytes(store->wal_frames) > 4 * WR_WAL_BYTES_CHECKPOINT;
+    return wal_bytes(store, store->wal_frames) > 4 * WR_WAL_BYTES_CHECKPOINT;
 }
 
 /* A WAL that was copied back starts over with the next transaction, unless a reader is in it. So it
@@ -280,7 +281,7 @@ bool wr_store_is_behind(const struct wr_store *store)
  * although that one copied all of it, or when this one could not. */
 static weir_status check_wal(struct wr_store *store, int frames, bool whole, struct wr_error *error)
 {
-    int64_t bytes = wal_bytes(frames);
+    int64_t bytes = wal_bytes(store, frames);
     if (!store->wal_written) { /* no transaction since the last time, so it had no occasion */
         store->wal_whole = store->wal_whole || whole;
         return WEIR_OK;
@@ -323,7 +324,7 @@ static int copy_wal(struct wr_store *store, int *frames_out, int *copied_out)
         bool whole = code == SQLITE_OK && *copied_out >= *frames_out;
         bool busy = code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY;
         if (whole || !busy || store->wal_held || try == TRIES ||
-            wal_bytes(*frames_out) < 2 * WR_WAL_BYTES_CHECKPOINT) {
+            wal_bytes(store, *frames_out) < 2 * WR_WAL_BYTES_CHECKPOINT) {
             store->wal_held = busy && !whole && (store->wal_held || try == TRIES);
             return busy ? SQLITE_OK : code;
         }
@@ -333,7 +334,7 @@ static int copy_wal(struct wr_store *store, int *frames_out, int *copied_out)
 
 weir_status wr_store_checkpoint(struct wr_store *store, struct wr_error *error)
 {
-    if (wal_bytes(store->wal_frames) < WR_WAL_BYTES_CHECKPOINT) {
+    if (wal_bytes(store, store->wal_frames) < WR_WAL_BYTES_CHECKPOINT) {
         return WEIR_OK;
     }
     wr_sql_doing(&store->sql, "checkpoint");

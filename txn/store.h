@@ -206,6 +206,14 @@ weir_status wr_reader_changelog(struct wr_reader *reader, int64_t *epoch, struct
 /* The error for such a row: `why` is what is wrong with it. */
 weir_status wr_reader_fail_changelog(struct wr_reader *reader, int64_t epoch,
                                      const struct wr_error *why, struct wr_error *error);
+/* How many changes of each node all rows hold, a slot once for each epoch that changed it. */
+struct wr_node_changes {
+    uint32_t node;
+    int64_t changes;
+};
+weir_status wr_reader_count_changes(struct wr_reader *reader, struct wr_arena *arena,
+                                    struct wr_node_changes **counts_out, size_t *count_out,
+                                    struct wr_error *error);
 /* Whether table `state` has a row. */
 weir_status wr_reader_has_state(struct wr_reader *reader, bool *has_out, struct wr_error *error);
 

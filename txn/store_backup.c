@@ -176,13 +176,15 @@ static weir_status open_copy(struct backup *backup, struct wr_error *error)
     WR_TRY(wr_sql_exec(copy, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF", error));
     sqlite3_db_config(copy->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
     sqlite3_extended_result_codes(copy->db, 1);
-    return wr_sql_exec(copy, "PRAGMA mmap_size=0; PRAGMA cache_size=512", error);
+    return wr_sql_exec(copy, "PRAGMA mmap_size=0; PRAGMA cache_size=1024", error);
 }
 
 static weir_status copy_pages(struct backup *backup, wr_backup_progress progress, void *data,
                               struct wr_error *error)
 {
     struct wr_sql *copy = &backup->copy;
+    int64_t page_bytes;
+    WR_TRY(wr_sql_integer(&backup->reader->sql, "PRAGMA page_size", &page_bytes, error));
     sqlite3_backup *pages = sqlite3_backup_init(copy->db, "main", backup->reader->sql.db, "main");
     if (!pages) {
         return wr_sql_fail(copy, sqlite3_extended_errcode(copy->db), error);
@@ -194,7 +196,7 @@ static weir_status copy_pages(struct backup *backup, wr_backup_progress progress
         int64_t total = sqlite3_backup_pagecount(pages);
         int64_t done = total - sqlite3_backup_remaining(pages);
         if (code == SQLITE_OK && progress &&
-            !progress(data, done * WR_STORE_PAGE_BYTES, total * WR_STORE_PAGE_BYTES)) {
+            !progress(data, done * page_bytes, total * page_bytes)) {
             status = wr_fail(error, WEIR_FATAL, WR_EXIT_AGAIN,
                              "the backup to %.1000s was stopped; nothing is left of it",
                              backup->file);

@@ -2,6 +2,8 @@
  * once. See store.h; epochs do it by slices, see fold.h.
  *
  * SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "txn/fold.h"
 #include "txn/store_inner.h"
 
@@ -50,6 +52,83 @@ weir_status wr_reader_has_state(struct wr_reader *reader, bool *has_out, struct 
     WR_TRY(wr_sql_integer(&reader->sql, "SELECT EXISTS(SELECT 1 FROM state)", &found, error));
     *has_out = found != 0;
     return WEIR_OK;
+}
+
+/* ---- Counting -------------------------------------------------------------------------------- */
+
+struct counts {
+    struct wr_arena *arena;
+    struct wr_node_changes *items;
+    size_t count, room;
+};
+
+/* Nodes are few. NULL: no memory. */
+static struct wr_node_changes *count_of(struct counts *counts, uint32_t node)
+{
+    for (size_t i = counts->count; i-- > 0;) {
+        if (counts->items[i].node == node) {
+            return &counts->items[i];
+        }
+    }
+    if (counts->count == counts->room) {
+        size_t room = counts->room ? counts->room * 2 : 16;
+        struct wr_node_changes *items = wr_arena_alloc(counts->arena, room * sizeof *items);
+        if (!items) {
+            return NULL;
+        }
+        if (counts->count) {
+            memcpy(items, counts->items, counts->count * sizeof *items);
+        }
+        counts->items = items;
+        counts->room = room;
+    }
+    counts->items[counts->count] = (struct wr_node_changes){.node = node};
+    return &counts->items[counts->count++];
+}
+
+static weir_status count_row(struct counts *counts, weir_bytes changes, struct wr_error *error)
+{
+    struct wr_changelog_reader reader;
+    const char *why = "";
+    bool more = true, good = wr_changelog_open(&reader, changes, &why);
+    while (good && more) {
+        struct wr_folded change;
+        good = wr_changelog_next(&reader, &change, &more, &why);
+        if (good && more) {
+            struct wr_node_changes *count = count_of(counts, change.node);
+            if (!count) {
+                return wr_fail_memory(error);
+            }
+            count->changes++;
+        }
+    }
+    return good ? WEIR_OK : wr_fail(error, WEIR_FATAL, WR_EXIT_DATA, "%s", why);
+}
+
+weir_status wr_reader_count_changes(struct wr_reader *reader, struct wr_arena *arena,
+                                    struct wr_node_changes **counts_out, size_t *count_out,
+                                    struct wr_error *error)
+{
+    struct counts counts = {.arena = arena};
+    struct wr_arena row;
+    weir_status status = WEIR_OK;
+    wr_arena_init(&row, 0);
+    for (int64_t epoch = 0; status == WEIR_OK;) {
+        weir_bytes changes = {NULL, 0};
+        struct wr_error inner = {.status = WEIR_OK};
+        wr_arena_reset(&row);
+        status = wr_reader_changelog(reader, &epoch, &row, &changes, error);
+        if (status != WEIR_OK || !changes.data) {
+            break;
+        }
+        if (count_row(&counts, changes, &inner) != WEIR_OK) {
+            status = wr_reader_fail_changelog(reader, epoch, &inner, error);
+        }
+    }
+    wr_arena_fini(&row);
+    *counts_out = counts.items;
+    *count_out = counts.count;
+    return status;
 }
 
 /* ---- Folding --------------------------------------------------------------------------------- */

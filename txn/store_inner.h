@@ -21,7 +21,7 @@ weir_status wr_store_check_names(const char *path, struct wr_error *error);
 /* Takes PATH.lock; 75 with the holder's pid. The descriptor is set also on failure, -1: none. */
 weir_status wr_store_lock(const char *store_path, int *file_out, struct wr_error *error);
 
-/* ---- The VFS under a store, which counts (store_vfs.c) --------------------------------------- */
+/* ---- The VFS under a store, which counts and gathers (store_vfs.c) --------------------------- */
 
 struct wr_store_vfs {
     sqlite3_vfs vfs;
@@ -107,6 +107,7 @@ struct wr_store {
     int64_t wal_bytes_max;
     enum wr_sync sync;
     const char *delivery; /* as meta has it, once a transaction of this run wrote it */
+    int64_t page_bytes; /* as it was made */
     int wal_frames; /* after the last transaction, by SQLite's hook */
     long wal_restarts; /* as of the last checkpoint */
     bool wal_written; /* a transaction ended since the last checkpoint */

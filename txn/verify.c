@@ -8,10 +8,13 @@
  *   - epochs are numbered without a gap in the history that is kept; the newest is meta's, and what
  *     it says of positions and offsets is what their tables say;
  *   - a marker lies within its outbox;
- *   - state, timers and watermarks belong to nodes that exist.
+ *   - state, timers and watermarks belong to nodes that exist;
+ *   - what epochs changed in state is whole (CRC, every change), of epochs that were decided, and of
+ *     nodes that exist.
  *
- * A snapshot is renewed every now and then, so that a running job's WAL can start over: batches
- * never change, so the walk goes on where it was, and each of the other checks is one query.
+ * A snapshot is renewed every now and then, so that a running job's WAL can start over: batches and
+ * changes stay what they are, so a walk goes on where it was, and each of the other checks is one
+ * query.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "txn/verify_inner.h"
@@ -150,6 +153,10 @@ static const struct rule rules[] = {
     {"table watermark",
      "SELECT 'table watermark has rows of node ' || node || ', which does not exist' FROM watermark"
      " WHERE node NOT IN (SELECT id FROM node) GROUP BY node"},
+    {"table changelog",
+     "SELECT 'table changelog has changes of epoch ' || epoch || ', and the last epoch is ' || "
+     "value"
+     " FROM changelog JOIN meta ON meta.key = 'epoch' WHERE epoch NOT BETWEEN 1 AND value"},
     {"table retry",
      "SELECT 'table retry has dead letter ' || reject || ', which does not exist' FROM retry"
      " WHERE reject NOT IN (SELECT id FROM reject)"},
@@ -272,6 +279,7 @@ static weir_status check_all(struct wr_verify *verify, struct wr_error *error)
                         node, error));
     WR_TRY(check_owners(verify, "log", "SELECT min(topic) FROM log WHERE topic > ?1", "topic",
                         "SELECT 1 FROM topic WHERE id = ?1", error));
+    WR_TRY(wr_verify_changelog(verify, error));
     return wr_verify_logs(verify, error);
 }
 

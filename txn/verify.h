@@ -1,6 +1,7 @@
 /* verify.h: checks that a store is what weir left there: SQLite's own integrity check, every batch
- * of every log, and the invariants that tie the tables together. Only reads, also while a job runs
- * on the store, and does not stop at the first thing that is wrong.
+ * of every log, every change of state that is still in the changelog, and the invariants that tie
+ * the tables together. Only reads, also while a job runs on the store, and does not stop at the
+ * first thing that is wrong.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef WR_VERIFY_H

@@ -18,7 +18,7 @@ enum {
 struct wr_verify {
     struct wr_env *env;
     struct wr_reader *reader;
-    struct wr_arena arena; /* of one batch */
+    struct wr_arena arena; /* of one batch, or of one epoch's changes */
     wr_verify_fn report;
     void *data;
     size_t problems;
@@ -33,6 +33,8 @@ weir_status wr_verify_settle(struct wr_verify *verify, weir_status status,
 /* A new snapshot with the next read, at once or when this one has lasted a while. */
 void wr_verify_renew(struct wr_verify *verify, bool now);
 
+/* Walks what epochs changed in state (verify_changelog.c). */
+weir_status wr_verify_changelog(struct wr_verify *verify, struct wr_error *error);
 /* Walks every partition of every topic (verify_log.c). */
 weir_status wr_verify_logs(struct wr_verify *verify, struct wr_error *error);
 

@@ -70,16 +70,17 @@ static weir_status get_count(struct reading *reading, const json_t *line, const 
     return WEIR_OK;
 }
 
-/* NAN: absent or null. */
+/* NAN: absent or null. What no bench can have measured is refused: plots could not hold it. */
 static weir_status get_number(struct reading *reading, const json_t *line, const char *name,
                               double *number_out)
 {
     const json_t *value = json_object_get(line, name);
     *number_out = NAN;
-    if (value && json_is_number(value)) {
-        *number_out = json_number_value(value);
+    double number = value && json_is_number(value) ? json_number_value(value) : -1;
+    if (number == 0 || (number > 1e-12 && number < 1e15)) {
+        *number_out = number;
     } else if (value && !json_is_null(value)) {
-        return fail_field(reading, name, "a number");
+        return fail_field(reading, name, "a number that was measured");
     }
     return WEIR_OK;
 }

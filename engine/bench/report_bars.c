@@ -2,7 +2,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
-#include <stdlib.h>
 
 #include "engine/bench/report_plots.h"
 
@@ -115,66 +114,82 @@ void wr_report_plot_damage(FILE *script, const struct wr_report_section *section
 
 /* ---- Where the time goes --------------------------------------------------------------------- */
 
-bool wr_report_parts(const struct wr_bench_result *result, double us_out[WR_REPORT_PARTS])
+bool wr_report_parts(const struct wr_bench_result *result, struct wr_report_time *time_out)
 {
     static const enum wr_bench_figure figures[WR_REPORT_PARTS] = {
         WR_BENCH_READ_S, WR_BENCH_OPERATORS_S, WR_BENCH_APPLY_S, WR_BENCH_FSYNC_S};
-    double sum = 0;
-    size_t measured = 0;
-    for (size_t part = 0; part < WR_REPORT_PARTS; part++) {
-        us_out[part] = 0;
-    }
-    /* The mean over all runs: medians of parts would not add up to anything. */
+    double records = 0;
+    *time_out = (struct wr_report_time){.sum_us = 0};
     for (size_t i = 0; i < result->run_count; i++) {
         const struct wr_bench_sample *run = &result->runs[i];
-        if (run->records <= 0 || isnan(run->figures[figures[0]])) {
+        if (run->records <= 0 || !isfinite(run->seconds) || isnan(run->figures[figures[0]])) {
             continue;
         }
-        measured++;
+        records += (double)run->records;
+        time_out->passed_us += run->seconds * 1e6;
         for (size_t part = 0; part < WR_REPORT_PARTS; part++) {
             double seconds = run->figures[figures[part]];
-            us_out[part] += isnan(seconds) ? 0 : seconds * 1e6 / (double)run->records;
+            time_out->part_us[part] += isnan(seconds) ? 0 : seconds * 1e6;
         }
     }
-    for (size_t part = 0; part < WR_REPORT_PARTS && measured > 0; part++) {
-        us_out[part] /= (double)measured;
-        sum += us_out[part];
+    for (size_t part = 0; part < WR_REPORT_PARTS && records > 0; part++) {
+        time_out->part_us[part] /= records;
+        time_out->sum_us += time_out->part_us[part];
     }
-    return sum > 0;
+    time_out->passed_us /= fmax(records, 1);
+    return time_out->sum_us > 0;
 }
 
-/* A block of y, the four parts' ends in percent, the sum in microseconds; epoch sizes are apart. */
-static double time_data(FILE *script, const struct wr_report_section *section, FILE *names)
+/* The next bar, from *at and *y on; epoch sizes are apart. NULL: there is none. */
+static const struct wr_bench_result *next_bar(const struct wr_report_section *section, size_t *at,
+                                              const struct wr_bench_result *before, double *y,
+                                              struct wr_report_time *time_out)
 {
+    const struct wr_bench_result *result;
+    while ((result = wr_report_next(section, at))) {
+        if (wr_report_parts(result, time_out)) {
+            *y -= !before ? 0 : before->group == result->group ? 1 : 1.5;
+            return result;
+        }
+    }
+    return NULL;
+}
+
+/* A block of y, the four parts' ends in percent, the sum in microseconds. Returns the lowest y. */
+static double time_data(FILE *script, const struct wr_report_section *section)
+{
+    struct wr_report_time time;
+    const struct wr_bench_result *result = NULL;
     double y = 0;
-    const struct wr_bench_result *result, *before = NULL;
     fprintf(script, "$t << EOD\n");
-    for (size_t at = 0; (result = wr_report_next(section, &at));) {
-        double us[WR_REPORT_PARTS], sum = 0, end = 0;
-        char epoch[64], text[WR_BENCH_NUMBER_MAX];
-        if (!wr_report_parts(result, us)) {
-            continue;
-        }
-        if (before) {
-            y -= before->group == result->group ? 1 : 1.5;
-        }
-        for (size_t part = 0; part < WR_REPORT_PARTS; part++) {
-            sum += us[part];
-        }
+    for (size_t at = 0; (result = next_bar(section, &at, result, &y, &time));) {
+        char text[WR_BENCH_NUMBER_MAX];
+        double end = 0;
         fprintf(script, "%g 0", y);
         for (size_t part = 0; part < WR_REPORT_PARTS; part++) {
-            end += us[part] / sum * 100;
+            end += time.part_us[part] / time.sum_us * 100;
             fprintf(script, " %.3f", end);
         }
-        fprintf(script, " \"%s µs\"\n", wr_bench_text_number(text, sum));
-        wr_report_epoch_name(result->cell.epoch_records, result->cell.epoch_ms, epoch,
-                             sizeof epoch);
-        fprintf(names, "%s'%s, %s' %g", before ? ", " : "", epoch,
-                wr_report_series_name(wr_report_series_of(&result->cell)), y);
-        before = result;
+        fprintf(script, " \"%s µs\"\n", wr_bench_text_number(text, time.sum_us));
     }
     fprintf(script, "EOD\n");
     return y;
+}
+
+static void time_names(FILE *script, const struct wr_report_section *section)
+{
+    struct wr_report_time time;
+    const struct wr_bench_result *result = NULL;
+    double y = 0;
+    fprintf(script, "set ytics scale 0 (");
+    for (size_t at = 0; (result = next_bar(section, &at, result, &y, &time));) {
+        char epoch[64];
+        wr_report_epoch_name(result->cell.epoch_records, result->cell.epoch_ms, epoch,
+                             sizeof epoch);
+        fprintf(script, "%s'%s, %s' %g", y < 0 ? ", " : "", epoch,
+                wr_report_series_name(wr_report_series_of(&result->cell)), y);
+    }
+    fprintf(script, ")\n");
 }
 
 void wr_report_plot_time(FILE *script, const struct wr_report_section *section)
@@ -182,39 +197,28 @@ void wr_report_plot_time(FILE *script, const struct wr_report_section *section)
     static const char *const colours[WR_REPORT_PARTS] = {"#56B4E9", "#0072B2", "#E69F00",
                                                          "#D55E00"};
     static const char *const titles[WR_REPORT_PARTS] = {"read", "operators", "apply", "fsync"};
-    char *names = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&names, &size);
-    if (!stream) {
-        return; /* no memory: the plot is missing, which the caller sees */
-    }
-    /* The height is known only once the bars are counted. */
-    size_t bars = 0, at = 0;
-    double us[WR_REPORT_PARTS];
+    struct wr_report_time time;
     const struct wr_bench_result *result;
-    while ((result = wr_report_next(section, &at))) {
-        bars += wr_report_parts(result, us);
+    int bars = 0;
+    for (size_t at = 0; (result = wr_report_next(section, &at));) {
+        bars += wr_report_parts(result, &time);
     }
-    wr_report_plot_begin(script, WR_PLOT_TIME, section, 140 + 34 * (int)bars);
-    double lowest = time_data(script, section, stream);
-    if (fclose(stream) == 0) {
-        fprintf(
-            script,
-            "set yrange [%g:0.6]\nset ytics scale 0 (%s)\n"
-            "set xrange [0:118]\nset xtics ('0 %%%%' 0, '25 %%%%' 25, '50 %%%%' 50, '75 %%%%' 75, "
-            "'100 %%%%' 100)\nunset grid\nset rmargin 2\nset border 2\n"
-            "set xlabel 'share of the threads'' busy time; right: its sum for each "
-            "record' offset -3,0 textcolor rgb '#333333'\n"
+    wr_report_plot_begin(script, WR_PLOT_TIME, section, 140 + 34 * bars);
+    double lowest = time_data(script, section);
+    time_names(script, section);
+    fprintf(script,
+            "set yrange [%g:0.6]\nset xrange [0:118]\n"
+            "set xtics ('0 %%%%' 0, '25 %%%%' 25, '50 %%%%' 50, '75 %%%%' 75, '100 %%%%' 100)\n"
+            "unset grid\nset rmargin 2\nset border 2\n"
+            "set xlabel 'share of the threads'' busy time; right: its sum for each record' "
+            "offset -3,0 textcolor rgb '#333333'\n"
             "set style fill solid 1 noborder\nset key maxcols 2\nplot \\\n",
-            lowest - 0.6, names);
-        for (int part = 0; part < WR_REPORT_PARTS; part++) {
-            fprintf(script,
-                    "  $t using (($%d+$%d)/2):1:(($%d-$%d)/2):(0.38) with boxxyerror lc rgb '%s' "
-                    "title '%s', \\\n",
-                    part + 2, part + 3, part + 3, part + 2, colours[part], titles[part]);
-        }
+            lowest - 0.6);
+    for (int part = 0; part < WR_REPORT_PARTS; part++) {
         fprintf(script,
-                "  $t using (101.5):1:7 with labels left textcolor rgb '#333333' notitle\n");
+                "  $t using (($%d+$%d)/2):1:(($%d-$%d)/2):(0.38) with boxxyerror lc rgb '%s' "
+                "title '%s', \\\n",
+                part + 2, part + 3, part + 3, part + 2, colours[part], titles[part]);
     }
-    free(names);
+    fprintf(script, "  $t using (101.5):1:7 with labels left textcolor rgb '#333333' notitle\n");
 }

@@ -103,20 +103,26 @@ weir_status wr_report_gnuplot(const char *folder, const char *script, struct wr_
 
 /* ---- What it drew ---------------------------------------------------------------------------- */
 
-static char *read_whole(const char *path)
+/* With a NUL behind it; the caller's to free. */
+static weir_status read_whole(const char *path, char **text_out, struct wr_error *error)
 {
     enum { SVG_BYTES_MAX = 16 * 1024 * 1024 }; /* a plot has some ten thousand bytes */
-    char *text = NULL;
-    FILE *file = fopen(path, "re");
     struct stat status;
-    if (file && fstat(fileno(file), &status) == 0 && status.st_size < SVG_BYTES_MAX &&
-        (text = malloc((size_t)status.st_size + 1))) {
-        text[fread(text, 1, (size_t)status.st_size, file)] = '\0';
+    *text_out = NULL;
+    FILE *file = fopen(path, "re");
+    if (!file || fstat(fileno(file), &status) != 0) {
+        wr_fail_errno(error, "cannot read the plot %s", path);
+    } else if (status.st_size > SVG_BYTES_MAX) {
+        wr_fail(error, WEIR_FATAL, WR_EXIT_DATA, "the plot %s is too large", path);
+    } else if (!(*text_out = malloc((size_t)status.st_size + 1))) {
+        wr_fail_memory(error);
+    } else {
+        (*text_out)[fread(*text_out, 1, (size_t)status.st_size, file)] = '\0';
     }
     if (file) {
         fclose(file);
     }
-    return text;
+    return *text_out ? WEIR_OK : error->status;
 }
 
 /* What gnuplot calls its parts is the same in each plot, and a page wants names that are its own:
@@ -145,26 +151,30 @@ static void put_with_prefix(FILE *page, const char *svg, const char *prefix)
     }
 }
 
-bool wr_report_svg(FILE *page, const char *path, const char *prefix, const char *title,
-                   const char *description)
+weir_status wr_report_svg(FILE *page, const char *path, const char *prefix, const char *title,
+                          const char *description, struct wr_error *error)
 {
-    char *svg = read_whole(path);
-    const char *begin = svg ? strstr(svg, "<svg") : NULL;
+    char *svg = NULL;
+    WR_TRY(read_whole(path, &svg, error));
+    const char *begin = strstr(svg, "<svg");
     const char *box = begin ? strstr(begin, "viewBox=\"") : NULL;
     const char *body = box ? strstr(box, "</desc>") : NULL;
-    bool whole = body && strstr(body, "</svg>");
-    if (whole) {
-        box += strlen("viewBox=\"");
-        fprintf(page,
-                "<svg class=\"plot\" role=\"img\" aria-labelledby=\"%s-title %s-text\" "
-                "viewBox=\"%.*s\">\n<title id=\"%s-title\">",
-                prefix, prefix, (int)strcspn(box, "\"<>"), box, prefix);
-        wr_bench_text_html(page, title);
-        fprintf(page, "</title>\n<desc id=\"%s-text\">", prefix);
-        wr_bench_text_html(page, description);
-        fputs("</desc>", page);
-        put_with_prefix(page, body + strlen("</desc>"), prefix);
+    if (!body || !strstr(body, "</svg>")) {
+        free(svg);
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_UNAVAILABLE,
+                       "gnuplot left no whole plot in %s; the figures are in results.jsonl there",
+                       path);
     }
+    box += strlen("viewBox=\"");
+    fprintf(page,
+            "<svg class=\"plot\" role=\"img\" aria-labelledby=\"%s-title %s-text\" "
+            "viewBox=\"%.*s\">\n<title id=\"%s-title\">",
+            prefix, prefix, (int)strcspn(box, "\"<>"), box, prefix);
+    wr_bench_text_html(page, title);
+    fprintf(page, "</title>\n<desc id=\"%s-text\">", prefix);
+    wr_bench_text_html(page, description);
+    fputs("</desc>", page);
+    put_with_prefix(page, body + strlen("</desc>"), prefix);
     free(svg);
-    return whole;
+    return WEIR_OK;
 }

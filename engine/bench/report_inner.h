@@ -19,7 +19,7 @@
 
 /* ---- Sections and series --------------------------------------------------------------------- */
 
-/* What one set of plots shows: the results of one job and sync. */
+/* What one set of plots shows: the results of one job, sync, and kind of input. */
 struct wr_report_section {
     const struct wr_bench_results *results;
     const struct wr_bench_cell *like; /* of its first result */
@@ -66,10 +66,14 @@ struct wr_bench_spread wr_report_ratio(const struct wr_report_section *section,
                                        const struct wr_bench_result *result,
                                        enum wr_bench_kind base);
 bool wr_report_has_latency(const struct wr_bench_result *result);
-/* Microseconds a record of reading, operators, applying and fsync, a mean over all records; false:
- * not measured. */
+/* Microseconds a record of reading, operators, applying and fsync, their sum, and what passed
+ * meanwhile: means over all records of all runs, which unlike medians add up. False: not
+ * measured. */
 enum { WR_REPORT_PARTS = 4 };
-bool wr_report_parts(const struct wr_bench_result *result, double us_out[WR_REPORT_PARTS]);
+struct wr_report_time {
+    double part_us[WR_REPORT_PARTS], sum_us, passed_us;
+};
+bool wr_report_parts(const struct wr_bench_result *result, struct wr_report_time *time_out);
 
 /* ---- Plots ----------------------------------------------------------------------------------- */
 
@@ -94,9 +98,9 @@ void wr_report_plot(FILE *script, enum wr_report_plot plot,
 weir_status wr_report_gnuplot_find(char path_out[PATH_MAX], struct wr_error *error);
 /* Runs gnuplot on a script in `folder`, its working directory. 69 when it fails. */
 weir_status wr_report_gnuplot(const char *folder, const char *script, struct wr_error *error);
-/* Writes what gnuplot drew into the page, its names prefixed; false: there is no whole SVG. */
-bool wr_report_svg(FILE *page, const char *path, const char *prefix, const char *title,
-                   const char *description);
+/* Writes what gnuplot drew into the page, its names prefixed. */
+weir_status wr_report_svg(FILE *page, const char *path, const char *prefix, const char *title,
+                          const char *description, struct wr_error *error);
 
 /* ---- The page -------------------------------------------------------------------------------- */
 

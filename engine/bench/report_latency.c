@@ -114,7 +114,7 @@ static bool series_data(FILE *script, const struct wr_report_section *section, s
                 fprintf(script, "$s%zu << EOD\n", series);
                 any = true;
             }
-            fprintf(script, "%.3f %.9g %.9g %.9g\n",
+            fprintf(script, "%.3f %.6g %.6g %.6g\n",
                     (double)(n % count) + ((double)series - 1) * 0.2, latency_of(latency, 0),
                     latency_of(latency, 1), latency_of(latency, 2));
         }

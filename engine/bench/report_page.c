@@ -117,10 +117,13 @@ static const struct {
      "The job was killed with kill -9 again and again, at random moments and at chosen ones, and "
      "started again each time until its input was done. Then its output was compared, record by "
      "record, with what the input implies."},
-    {"Where the time goes",
-     "How the time that threads were busy is spent. Reading and operators are one thread's, "
-     "applying (everything of a transaction but its fsync) and fsync another's: they run at the "
-     "same time, so their sum can be more than the time that passed."},
+    {"Where the time goes", "How the time that threads were busy is spent. In weir, reading and "
+                            "operators are one thread's, "
+                            "applying (everything of a transaction but its fsync) and fsync "
+                            "another's: they run at the same "
+                            "time, so their sum can be more than the time that passed. The loop "
+                            "has one thread, and all of "
+                            "its work counts as applying."},
 };
 
 static void put_title(char *text, size_t size, size_t plot, const struct wr_report_section *section)
@@ -140,13 +143,11 @@ static weir_status put_plot(FILE *page, const char *folder, size_t plot,
             "<h3>%s</h3>\n<figure><div class=\"wide card\" tabindex=\"0\" role=\"group\" "
             "aria-label=\"plot: %s\">\n",
             plots[plot].title, plots[plot].title);
-    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path ||
-        !wr_report_svg(page, path, prefix, title, plots[plot].text)) {
-        return wr_fail(
-            error, WEIR_FATAL, WR_EXIT_UNAVAILABLE,
-            "gnuplot left no whole plot in %s/%s; the figures are in results.jsonl there", folder,
-            name);
+    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_USAGE, "--report %s: the path is too long",
+                       folder);
     }
+    WR_TRY(wr_report_svg(page, path, prefix, title, plots[plot].text, error));
     fprintf(page, "</div>\n<figcaption>%s</figcaption></figure>\n", plots[plot].text);
     wr_report_table(page, (enum wr_report_plot)plot, section);
     return WEIR_OK;
@@ -159,9 +160,14 @@ static weir_status put_section(FILE *page, const char *folder,
     char keys[WR_BENCH_NUMBER_MAX], bytes[WR_BENCH_NUMBER_MAX];
     fprintf(page, "<h2 id=\"section-%zu\">Job ", section->number + 1);
     wr_bench_text_html(page, like->job->name);
-    fprintf(page, ", sync %s</h2>\n<p class=\"soft\">%s keys, values of %s bytes</p>\n",
+    fprintf(page, ", sync %s</h2>\n<p class=\"soft\">%s keys, values of %s bytes",
             wr_bench_sync_name(like->sync), wr_bench_text_count(keys, like->keys),
             wr_bench_text_count(bytes, like->value_bytes));
+    if (like->cache_bytes > 0) {
+        fprintf(page, ", a cache of %s MiB",
+                wr_bench_text_number(bytes, (double)like->cache_bytes / 1048576));
+    }
+    fprintf(page, "</p>\n");
     for (size_t i = 0; i < WR_PLOTS; i++) {
         if (wr_report_plot_has((enum wr_report_plot)i, section)) {
             WR_TRY(put_plot(page, folder, i, section, error));

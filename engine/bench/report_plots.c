@@ -88,7 +88,8 @@ static void tic_text(double value, bool is_time, char text[WR_BENCH_NUMBER_MAX])
 void wr_report_log_axis(FILE *script, double low, double high, bool is_time)
 {
     static const double steps[] = {1, 2, 5};
-    double from = round_log(low / 1.2, false), to = round_log(high * 1.2, true);
+    double to = round_log(high * 1.2, true);
+    double from = round_log(fmax(low / 1.2, to / 1e9), false); /* more decades than can be read */
     bool few = log10(to / from) < 2.6;
     fprintf(script, "set logscale y\nset yrange [%g:%g]\nset ytics (", from, to);
     const char *comma = "";
@@ -207,10 +208,11 @@ static bool series_data(FILE *script, enum wr_report_plot plot,
             if (!any) {
                 fprintf(script, "$s%zu << EOD\n", series);
             }
-            fprintf(script, "%s%.4f %.9g %.9g %.9g\n",
+            fprintf(script, "%s%.4f %.6g %.6g %.6g\n",
                     any && !wr_report_place_is_number(&places[i]) ? "\n" : "",
                     places[i].at + beside, value.median, value.low, value.high);
             any = true;
+            break; /* a loop of this size may stand in the group of another as well */
         }
     }
     if (any) {
@@ -273,14 +275,15 @@ static void plot_ratio(FILE *script, const struct wr_report_section *section)
 bool wr_report_plot_has(enum wr_report_plot plot, const struct wr_report_section *section)
 {
     const struct wr_bench_result *result;
-    double low, high, us[WR_REPORT_PARTS];
+    double low, high;
+    struct wr_report_time time;
     if (plot == WR_PLOT_THROUGHPUT || plot == WR_PLOT_RATIO) {
         return bounds(plot, section, &low, &high);
     }
     for (size_t at = 0; (result = wr_report_next(section, &at));) {
         if ((plot == WR_PLOT_LATENCY && wr_report_has_latency(result)) ||
             (plot == WR_PLOT_DAMAGE && result->has_damage) ||
-            (plot == WR_PLOT_TIME && wr_report_parts(result, us))) {
+            (plot == WR_PLOT_TIME && wr_report_parts(result, &time))) {
             return true;
         }
     }

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "engine/bench/report_inner.h"
@@ -10,7 +11,8 @@
 
 static bool same_section(const struct wr_bench_cell *a, const struct wr_bench_cell *b)
 {
-    return a->sync == b->sync && strcmp(a->job->name, b->job->name) == 0;
+    return a->sync == b->sync && a->keys == b->keys && a->value_bytes == b->value_bytes &&
+           a->cache_bytes == b->cache_bytes && strcmp(a->job->name, b->job->name) == 0;
 }
 
 /* Whether no result before this one is of its section. */
@@ -98,8 +100,10 @@ struct wr_bench_spread wr_report_ratio(const struct wr_report_section *section,
     const struct wr_bench_result *other =
         wr_bench_peer(section->results, result->group, base, WR_AT_LEAST_ONCE);
     bool weir = result->cell.kind == WR_BENCH_WEIR || result->cell.kind == WR_BENCH_NO_POSITIONS;
-    return weir && other && other != result ? wr_bench_ratio(result, other)
-                                            : (struct wr_bench_spread){.count = 0};
+    struct wr_bench_spread none = {.count = 0};
+    struct wr_bench_spread ratio =
+        weir && other && other != result ? wr_bench_ratio(result, other) : none;
+    return isfinite(ratio.low) && isfinite(ratio.high) ? ratio : none; /* a run may have stood */
 }
 
 /* ---- Places on the x axis -------------------------------------------------------------------- */

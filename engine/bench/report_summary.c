@@ -72,11 +72,13 @@ static void say_sizes(FILE *page, const struct wr_report_section *section)
     if (least && most && least != most) {
         char slow[WR_BENCH_NUMBER_MAX], fast[WR_BENCH_NUMBER_MAX], times[WR_BENCH_NUMBER_MAX];
         char epoch[64];
+        bool adaptive = most->cell.epoch_records == 0 && most->cell.epoch_ms == 0;
         wr_report_epoch_name(most->cell.epoch_records, most->cell.epoch_ms, epoch, sizeof epoch);
         fprintf(page,
                 "<li>What costs is a transaction for each record: %s records/s, against %s with "
-                "%s epochs, <b>%s times</b> as many.</li>\n",
-                wr_bench_text_number(slow, low), wr_bench_text_number(fast, high), epoch,
+                "%s%s, <b>%s times</b> as many.</li>\n",
+                wr_bench_text_number(slow, low), wr_bench_text_number(fast, high),
+                adaptive ? "adaptive epochs" : "epochs of ", adaptive ? "" : epoch,
                 wr_bench_text_number(times, high / low));
     }
 }
@@ -100,13 +102,14 @@ static void say_damage(FILE *page, const struct wr_report_section *section)
         if (sum.kills > 0) {
             char kills[WR_BENCH_NUMBER_MAX], lost[WR_BENCH_NUMBER_MAX];
             char repeated[WR_BENCH_NUMBER_MAX], expected[WR_BENCH_NUMBER_MAX];
-            fprintf(page,
-                    "%s %s, killed %s times with <code>kill -9</code>, lost <b>%s</b> and repeated "
-                    "<b>%s</b> of %s output records",
-                    any ? ";" : "<li>What one gets for it:", wr_report_series_name(modes[i]),
-                    wr_bench_text_count(kills, sum.kills), wr_bench_text_count(lost, sum.lost),
-                    wr_bench_text_count(repeated, sum.repeated),
-                    wr_bench_text_count(expected, sum.expected));
+            fprintf(
+                page,
+                "%s %s, killed %s time%s with <code>kill -9</code>, lost <b>%s</b> and repeated "
+                "<b>%s</b> of %s output records",
+                any ? ";" : "<li>What one gets for it:", wr_report_series_name(modes[i]),
+                wr_bench_text_count(kills, sum.kills), sum.kills == 1 ? "" : "s",
+                wr_bench_text_count(lost, sum.lost), wr_bench_text_count(repeated, sum.repeated),
+                wr_bench_text_count(expected, sum.expected));
             any = true;
         }
     }
@@ -122,7 +125,9 @@ void wr_report_summary(FILE *page, const struct wr_bench_results *results)
         if (section.count > 1) {
             fprintf(page, "<h3>");
             wr_bench_text_html(page, section.like->job->name);
-            fprintf(page, ", sync %s</h3>\n", wr_bench_sync_name(section.like->sync));
+            char keys[WR_BENCH_NUMBER_MAX];
+            fprintf(page, ", sync %s, %s keys</h3>\n", wr_bench_sync_name(section.like->sync),
+                    wr_bench_text_count(keys, section.like->keys));
         }
         fprintf(page, "<ul>\n");
         say_ratios(page, &section);

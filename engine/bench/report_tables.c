@@ -144,20 +144,16 @@ static void damage(FILE *page, const struct wr_bench_result *result)
 
 static void time_parts(FILE *page, const struct wr_bench_result *result)
 {
-    double us[WR_REPORT_PARTS], sum = 0;
-    if (!wr_report_parts(result, us)) {
-        return;
+    struct wr_report_time time;
+    if (wr_report_parts(result, &time)) {
+        put_names(page, result);
+        for (size_t i = 0; i < WR_REPORT_PARTS; i++) {
+            put_number(page, time.part_us[i]);
+        }
+        put_number(page, time.sum_us);
+        put_number(page, time.passed_us);
+        fprintf(page, "</tr>\n");
     }
-    put_names(page, result);
-    for (size_t i = 0; i < WR_REPORT_PARTS; i++) {
-        put_number(page, us[i]);
-        sum += us[i];
-    }
-    put_number(page, sum);
-    struct wr_bench_spread rate =
-        wr_bench_spread_of(result->runs, result->run_count, WR_BENCH_RECORDS_PER_S);
-    put_number(page, rate.count && rate.median > 0 ? 1e6 / rate.median : NAN);
-    fprintf(page, "</tr>\n");
 }
 
 /* ---- Tables ---------------------------------------------------------------------------------- */
@@ -182,7 +178,7 @@ void wr_report_table(FILE *page, enum wr_report_plot plot, const struct wr_repor
         "Output records, compared one by one with what the input implies; keys with wrong state; "
         "and "
         "how long after a restart the first epoch was decided",
-        "Microseconds for each record",
+        "Microseconds for each record, over all runs",
     };
     const struct wr_bench_result *result;
     begin(page, captions[plot], heads[plot]);

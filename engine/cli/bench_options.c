@@ -91,7 +91,8 @@ const char wr_bench_help_options[] =
 "      --cache SIZE         memory for state that was read, default 64M\n"
 "  -D, --define NAME=VALUE  an option of JOB.so\n"
 "      --full               three jobs, epochs of 1, 10, 100, 1000, 10000 and\n"
-"                           adaptive, all three syncs; says first how long it takes\n"
+"                           adaptive, all three syncs; how long that takes is\n"
+"                           said first\n"
 "\n"
 "How\n"
 "      --seconds S          how long a run is; default 0.35\n"
@@ -105,7 +106,8 @@ const char wr_bench_help_options[] =
 "\n"
 "What it shows\n"
 "      --json               JSON lines instead of the table\n"
-"      --report DIR         also a page with plots, DIR/index.html (needs gnuplot)\n"
+"      --report DIR         also a page with plots, DIR/index.html; needs\n"
+"                           gnuplot\n"
 "      --from FILE          measures nothing: the page is of these JSON lines\n";
 const char wr_bench_help_examples[] =
 "\n"

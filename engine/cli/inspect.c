@@ -165,12 +165,15 @@ static void show_nodes(const json_t *found)
     json_array_foreach(nodes, i, node)
     {
         int64_t rows = number_of(node, "state_rows"), event = number_of(node, "timers_event");
-        int64_t clock = number_of(node, "timers_clock");
+        int64_t clock = number_of(node, "timers_clock"), changes = number_of(node, "state_changes");
         printf("  %-20s ", text_of(node, "name"));
         print_watermark(node);
-        if (rows > 0) {
+        if (rows > 0 || changes > 0) {
             printf("; state version %" PRId64 ": %" PRId64 " rows, %" PRId64 " bytes",
                    number_of(node, "version"), rows, number_of(node, "state_bytes"));
+        }
+        if (changes > 0) {
+            printf(", and %" PRId64 " changes still in the changelog", changes);
         }
         if (event > 0) {
             printf("; %" PRId64 " timers in event time, the first at %" PRId64 " ms", event,

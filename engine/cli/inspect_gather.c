@@ -125,8 +125,8 @@ static int64_t file_bytes(const char *path, const char *suffix)
 /* The texts in meta that are JSON, and the others as they are. */
 static json_t *json_of_meta(const char *key, json_t *value)
 {
-    bool is_json = strcmp(key, "graph") == 0 || strcmp(key, "options") == 0 ||
-                   strcmp(key, "changes") == 0;
+    bool is_json =
+        strcmp(key, "graph") == 0 || strcmp(key, "options") == 0 || strcmp(key, "changes") == 0;
     json_t *parsed = NULL;
     if (is_json && json_is_string(value)) {
         parsed = json_loads(json_string_value(value), 0, NULL);
@@ -188,9 +188,9 @@ static weir_status gather_store(struct gather *gather)
     gather->sync = !sync || strcmp(sync, "full") == 0 ? WR_SYNC_FULL
                    : strcmp(sync, "normal") == 0      ? WR_SYNC_NORMAL
                                                       : WR_SYNC_OFF;
-    status = read_rows(gather,
-                       "SELECT number, time_ms, records FROM epoch ORDER BY number DESC LIMIT 1",
-                       "iii", &rows);
+    status =
+        read_rows(gather, "SELECT number, time_ms, records FROM epoch ORDER BY number DESC LIMIT 1",
+                  "iii", &rows);
     if (status != WEIR_OK) {
         json_decref(rows);
         return status;
@@ -249,8 +249,7 @@ static bool guarantee(struct gather *gather, const char *uri, char *text, size_t
     struct wr_sink sink = {.name = ""};
     struct wr_error ignored = {.status = WEIR_OK};
     struct wr_outlet *outlet = NULL;
-    if (!uri ||
-        wr_endpoint_parse(uri, false, &gather->arena, &endpoint, &ignored) != WEIR_OK ||
+    if (!uri || wr_endpoint_parse(uri, false, &gather->arena, &endpoint, &ignored) != WEIR_OK ||
         wr_endpoint_sink(&endpoint, &gather->arena, &sink, &ignored) != WEIR_OK) {
         return false;
     }
@@ -319,11 +318,30 @@ static weir_status gather_small(struct gather *gather)
                     "tiii");
 }
 
+/* How many changes of each node's state are not in table `state` yet. */
+static weir_status gather_changes(struct gather *gather)
+{
+    json_t *nodes = json_object_get(gather->found, "nodes"), *node;
+    struct wr_node_changes *counts = NULL;
+    size_t count = 0, i;
+    WR_TRY(wr_reader_count_changes(gather->reader, &gather->arena, &counts, &count, gather->error));
+    json_array_foreach(nodes, i, node)
+    {
+        int64_t id = json_integer_value(json_object_get(node, "id")), changes = 0;
+        for (size_t j = 0; j < count; j++) {
+            changes += counts[j].node == id ? counts[j].changes : 0;
+        }
+        json_object_del(node, "id");
+        WR_TRY(set(gather, node, "state_changes", json_integer(changes)));
+    }
+    return WEIR_OK;
+}
+
 static weir_status gather_nodes(struct gather *gather)
 {
-    return set_rows(
+    WR_TRY(set_rows(
         gather, "nodes",
-        "SELECT n.name, n.version, n.watermark_ms, ifnull(s.rows, 0) AS state_rows,"
+        "SELECT n.id, n.name, n.version, n.watermark_ms, ifnull(s.rows, 0) AS state_rows,"
         " ifnull(s.bytes, 0) AS state_bytes, ifnull(t.event, 0) AS timers_event,"
         " ifnull(t.clock, 0) AS timers_clock, t.next_ms AS next_timer_ms"
         " FROM node n"
@@ -334,7 +352,8 @@ static weir_status gather_nodes(struct gather *gather)
         "  count(*) FILTER (WHERE clock) AS clock, min(time_ms) FILTER (WHERE NOT clock) AS next_ms"
         "  FROM timer GROUP BY node) t ON t.node = n.id"
         " ORDER BY n.id",
-        "tiiiiiii");
+        "itiiiiiii"));
+    return gather_changes(gather);
 }
 
 weir_status wr_inspect_gather(struct wr_env *env, const char *path, json_t **found_out,

@@ -18,8 +18,9 @@ static const struct wr_option options[] = {
 static const char help[] =
 "Checks that a store is sound: SQLite's own integrity check; every batch of every\n"
 "topic whole (CRC), and their offsets without a hole; epochs without a gap, and\n"
-"positions and offsets as the newest one says; markers within their logs; state\n"
-"and timers of nodes that exist. Works while a job runs, and changes nothing.\n"
+"positions and offsets as the newest one says; markers within their logs; what\n"
+"epochs changed in state whole (CRC); state and timers of nodes that exist.\n"
+"Works while a job runs, and changes nothing.\n"
 "\n"
 "Prints a line for each thing that is wrong and ends with 65; or one line that\n"
 "begins with \"ok\", and ends with 0.\n"

@@ -27,6 +27,8 @@ struct wr_source_partition {
     int64_t kept; /* the engine's: no poll will start below this any more */
     int64_t end; /* where a bounded run ends; INT64_MAX: unbounded, or not yet known. By bound */
     int32_t index; /* what operators see as the partition */
+    int64_t due_us; /* of the monotonic clock: when the next record comes, where a poll that found
+                       none knows; else 0 */
 };
 
 /* Files whose change means that records may have come: a source that has them is not polled over

@@ -178,6 +178,16 @@ static int64_t due(const struct gen_source *gen, int64_t partition)
     return gen->first[partition] + (int64_t)here;
 }
 
+/* When the next record of a partition is due. */
+static int64_t due_us(const struct gen_source *gen, const struct wr_source_partition *partition)
+{
+    uint64_t before = (uint64_t)(partition->next - gen->first[partition->index]);
+    unsigned __int128 made =
+        (unsigned __int128)before * gen->partitions + (unsigned)partition->index + 1;
+    unsigned __int128 us = (made * 1000000 + gen->rate - 1) / gen->rate;
+    return us < INT64_MAX / 2 ? gen->base.paced_from_us + (int64_t)us : 0;
+}
+
 static weir_status gen_poll(struct wr_source *source, struct wr_source_partition *partition,
                             struct wr_polled *polled, enum wr_source_more *more_out,
                             struct wr_error *error)
@@ -191,7 +201,9 @@ static weir_status gen_poll(struct wr_source *source, struct wr_source_partition
     int64_t limit = due(gen, partition->index);
     limit = limit < partition->end ? limit : partition->end;
     *more_out = WR_SOURCE_WAIT;
+    partition->due_us = 0;
     if (partition->next >= limit) {
+        partition->due_us = due_us(gen, partition);
         return WEIR_OK;
     }
     size_t room = gen->size + (gen->lines ? WORD_BYTES_MAX : DIGITS);

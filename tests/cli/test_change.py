@@ -219,6 +219,23 @@ class DropState(ChangeTest):
         self.run_job("--rename", "count=tally", in_="lines", count="tally", records=70)
         self.assertEqual(self.counts(), expected(70))
 
+    def test_state_that_is_still_in_the_changelog(self):
+        """What a killed run left there is kept as well: each change of the job meets it."""
+        few = ["--epoch-records", 10]
+        self.run_job(*few, code=KILLED, env={"WEIR_FAULT": "decide_before_end:4"})
+        self.assertEqual(self.query(STORE, "SELECT count(*) FROM state"), [(0,)])
+        before = self.dump()
+        gone = "state or timers of node `last`, and job `change` no longer has it"
+        self.refused(CONFIG, gone, *few, last="-")
+        self.refused(CONFIG, gone, *few, last="when", when="last")  # it is of another kind now
+        self.refused(CONFIG, "and this job has version 2 without a way to upgrade", *few, version=2)
+        self.assertEqual(self.dump(), before)
+        self.assertIn("5 slots of state", self.run_job(*few, "--drop-state", "last", last="-"))
+        self.assertEqual(self.counts(), expected(50))
+        self.run_job(*few, records=70, last="-", version=2, upgrade="yes")
+        self.assertEqual(self.counts(), expected(50) + [str(100 + i // 5 + 1) for i in range(20)])
+        self.sound()
+
     def test_removed_outside_sink(self):
         """What is decided and not forwarded is not left behind in silence."""
         crash = {"WEIR_FAULT": "forward_before_send"}

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 import json
 import pathlib
 import shutil
+import signal
 import subprocess
 import time
 import unittest
@@ -53,6 +54,31 @@ class Inspect(CliTest):
                       f"next {len(text)}, ", "3 rows, 27 bytes", "exactly-once: ",
                       "dead letters\n  none"]:
             self.assertIn(words, shown)
+
+    def test_what_is_still_in_the_changelog(self):
+        """After a kill, state that table `state` does not have is counted apart; the end of a run
+        leaves none."""
+        (self.folder / "in.txt").write_bytes(b"a b a\nc\na\n")
+        run = ["run", WORDCOUNT, "--epoch-records", 1]
+        self.weir(*run, code=-signal.SIGKILL, env={"WEIR_FAULT": "decide_before_end:3"})
+        [count] = [node for node in self.inspect("wordcount.weir")["nodes"]
+                   if node["name"] == "count"]
+        self.assertNotIn("id", count)
+        self.assertEqual((count["state_rows"], count["state_changes"]), (0, 3)) # a, b; c
+        self.assertIn(b"0 rows, 0 bytes, and 3 changes still in the changelog",
+                      self.weir("inspect", "wordcount.weir")[0])
+        self.weir("verify", "wordcount.weir")
+        self.weir(*run)
+        found = {node["name"]: node for node in self.inspect("wordcount.weir")["nodes"]}["count"]
+        self.assertEqual((found["state_rows"], found["state_changes"]), (3, 0))
+        self.assertNotIn(b"changelog", self.weir("inspect", "wordcount.weir")[0])
+        self.weir(*run, "-s", "other.weir", code=-signal.SIGKILL,
+                  env={"WEIR_FAULT": "decide_before_end:3"})
+        self.change("other.weir", "UPDATE changelog SET entries = zeroblob(20) WHERE epoch = 2")
+        for command in [["inspect", "other.weir"], [*run, "-s", "other.weir"]]:
+            self.refuses(DATA, "changes of state of epoch 2", *command)
+        self.assertIn(b"epoch 2: the changes are damaged",
+                      self.weir("verify", "other.weir", code=DATA)[0])
 
     def test_each_sink_says_what_it_guarantees(self):
         (self.folder / "in.txt").write_text("a\n")

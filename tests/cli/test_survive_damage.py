@@ -141,10 +141,10 @@ class Flips(DamageTest):
         for i in range(TRIES // 4):
             job = self.copy(i)
             data = bytearray(job.store.read_bytes())
-            pages = len(data) // 16384
+            pages = len(data) // 8192
             at, other = self.rng.randrange(pages), self.rng.randrange(pages)
-            page = bytes(16384) if i % 2 else data[other * 16384:(other + 1) * 16384]
-            data[at * 16384:(at + 1) * 16384] = page
+            page = bytes(8192) if i % 2 else data[other * 8192:(other + 1) * 8192]
+            data[at * 8192:(at + 1) * 8192] = page
             job.store.write_bytes(data)
             about = f"WEIR_SEED={SEED}: page {at} replaced by {'zeros' if i % 2 else other}"
             with self.subTest(about):
@@ -181,7 +181,7 @@ class Cuts(DamageTest):
     def test_store_cut_anywhere(self):
         """Also to nothing, and by one byte, which is one of a page's padding at best."""
         size = self.copy("size").store.stat().st_size
-        lengths = [0, 1, 100, 16384, size - 1, size - 16385]
+        lengths = [0, 1, 100, 8192, size - 1, size - 8193]
         lengths += [self.rng.randrange(size) for _ in range(TRIES // 4)]
         for i, length in enumerate(lengths):
             job = self.copy(i)
@@ -189,7 +189,7 @@ class Cuts(DamageTest):
             about = f"WEIR_SEED={SEED}: cut to {length} of {size} bytes"
             with self.subTest(about):
                 sound = self.survives(job, about)
-                self.assertFalse(sound and length < size - 16384, f"{about}, and verify says ok")
+                self.assertFalse(sound and length < size - 8192, f"{about}, and verify says ok")
             shutil.rmtree(job.folder)
 
 
@@ -226,7 +226,7 @@ class WriteAheadLog(DamageTest):
         for i in range(max(TRIES // 4, 10)):
             job = self.copy(i)
             size = self.wal(job).stat().st_size
-            self.assertEqual(job.store.stat().st_size % 16384, 0)
+            self.assertEqual(job.store.stat().st_size % 8192, 0)
             length = self.rng.randrange(size // 3, size) if i else size - 1
             os.truncate(self.wal(job), length)
             about = f"WEIR_SEED={SEED}: cut to {length} of {size} bytes"

@@ -88,8 +88,8 @@ class Verify(CliTest):
         self.broken("pages", "UPDATE position SET next = next")  # checkpoints on close
         path = self.folder / "pages.weir"
         data = bytearray(path.read_bytes())
-        for page in range(5, len(data) // 16384):
-            data[page * 16384:page * 16384 + 200] = os.urandom(200)
+        for page in range(5, len(data) // 8192):
+            data[page * 8192:page * 8192 + 200] = os.urandom(200)
         path.write_bytes(data)
         pathlib.Path(f"{path}-wal").unlink(missing_ok=True)
         done = subprocess.run([WEIR, "verify", "pages.weir"], cwd=self.folder, capture_output=True)

@@ -368,6 +368,8 @@ static void the_rate_is_kept(void **state)
         assert_int_equal(seek(&f, p, 50, NULL), WEIR_OK);
         assert_int_equal(poll(&f, p), WR_SOURCE_WAIT);
         assert_int_equal(f.source->ops->lag(f.source, f.source->partitions[p]), 0);
+        /* record p of all is the first here */
+        assert_int_equal(f.source->partitions[p]->due_us, f.now_us + 1000 * ((int64_t)p + 1));
     }
 
     f.now_us += 7999; /* 7 are due: 3, 2 and 2 */
@@ -378,6 +380,8 @@ static void the_rate_is_kept(void **state)
         assert_int_equal(f.polled.count, due);
         assert_int_equal(f.polled.offsets[0], 50);
         assert_int_equal(poll(&f, p), WR_SOURCE_WAIT);
+        int64_t number = due * 3 + (int64_t)p + 1; /* of those that are due at a time each */
+        assert_int_equal(f.source->partitions[p]->due_us, f.now_us - 7999 + 1000 * number);
     }
 
     f.now_us += INT64_C(1000000) * 86400 * 365; /* a year later nothing overflows */

@@ -76,7 +76,7 @@ static void a_store_is_made_and_found_again(void **state)
         scratch_decide(s);
         scratch_close(s);
     }
-    assert_string_equal(scratch_query(s, "PRAGMA page_size"), "16384");
+    assert_string_equal(scratch_query(s, "PRAGMA page_size"), "8192");
     assert_string_equal(scratch_query(s, "PRAGMA journal_mode"), "wal");
 }
 

@@ -209,6 +209,55 @@ static void damage_is_named(void **state)
     }
 }
 
+/* A seventh epoch, whose change of state table `state` does not have yet. */
+static void fill_changelog(struct scratch *s)
+{
+    scratch_begin(s);
+    scratch_put(s, s->nodes[0].id, weir_text("key"), absent, weir_text("value"));
+    scratch_put(s, s->nodes[1].id, weir_text("key"), absent, weir_text("value"));
+    scratch_position(s, 121);
+    wr_epoch_seal(&s->epoch);
+    struct wr_apply apply = {.epoch = &s->epoch, .progress = &s->epoch.progress};
+    scratch_must(s, wr_store_apply(s->store, &apply, &s->error));
+    s->epoch.phase = WR_EPOCH_DECIDED;
+}
+
+static void changes_of_state_are_checked(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *change, *says;
+    } cases[] = {
+        {"SELECT 1", ""},
+        {"UPDATE changelog SET entries = cast(substr(entries, 1, 20) || x'ff' || substr(entries,"
+         " 22) AS BLOB)",
+         "table changelog epoch 7: the changes are damaged: its CRC"},
+        {"UPDATE changelog SET entries = substr(entries, 1, 30)", "damaged: its CRC"},
+        {"UPDATE changelog SET entries = substr(entries, 1, 11)", "damaged: it has no header"},
+        {"UPDATE changelog SET entries = x''", "damaged: it has no header"},
+        {"INSERT INTO changelog VALUES(1, x'')", "table changelog epoch 1: the changes are damag"},
+        {"UPDATE changelog SET epoch = 8", "changes of epoch 8, and the last epoch is 7"},
+        {"UPDATE changelog SET epoch = -3", "changes of epoch -3, and the last epoch is 7"},
+        {"DELETE FROM node WHERE id = 2",
+         "table changelog epoch 7: a change of node 2, which does not exist"},
+        {"DROP TABLE changelog", "no such table"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct scratch *s;
+        struct report report;
+        set_up((void **)&s);
+        fill_changelog(s);
+        assert_sound(s);
+        scratch_close(s);
+        scratch_sql(s, cases[i].change);
+        scratch_must(s, verify(s, &report));
+        if (!strstr(report.text, cases[i].says) || (report.count == 0) != (i == 0)) {
+            fail_msg("after %s:\n%s", cases[i].change, report.text);
+        }
+        scratch_free(s);
+    }
+}
+
 /* A store's file, copied so that every test of damage starts from the same bytes. */
 static unsigned char *whole_file(struct scratch *s, size_t *size_out)
 {
@@ -304,7 +353,7 @@ static void a_cut_file_is_found(void **state)
     for (size_t cut = 0; cut < size; cut += 4096) {
         put_file(s, bytes, cut);
         bool found = check_damaged(s) > 0;
-        assert_true(found || cut + 16384 > size);
+        assert_true(found || cut + 8192 > size);
     }
     free(bytes);
 }
@@ -330,6 +379,7 @@ int main(void)
         TEST(a_sound_store_has_no_problem),
         cmocka_unit_test(a_new_store_has_no_problem),
         cmocka_unit_test(damage_is_named),
+        cmocka_unit_test(changes_of_state_are_checked),
         TEST(flipped_bits_do_no_harm),
         TEST(a_flipped_bit_in_a_batch_is_found),
         TEST(a_cut_file_is_found),
