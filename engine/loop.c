@@ -13,8 +13,9 @@
  *
  * Ending: the operator thread decides what it has filled and sets `filled`; the forward thread
  * sends the rest and sets `forwarded`; the main thread then sets `quit`, on which the decide thread
- * sets `settled`; then it joins. An error sets `quit` at once. A thread that has not ended
- * END_WAIT_MS after a signal or an error is left behind: nothing needs a clean stop.
+ * brings table `state` up to date and sets `settled`; then it joins. An error sets `quit` at once.
+ * A thread that has not ended END_WAIT_MS after a signal or an error is left behind: nothing needs
+ * a clean stop.
  *
  * Long because the four threads and their hand-overs are one protocol, read as one.
  *
@@ -335,6 +336,19 @@ static weir_status decide_once(struct wr_loop *loop, bool sealed, bool markers,
     return WEIR_OK;
 }
 
+/* What is left when all is decided: here, so that a signal ends the run also meanwhile. */
+static weir_status decide_rest(struct wr_loop *loop, struct wr_error *error)
+{
+    struct wr_instance *instance = loop->instance; /* the operator thread is through with it */
+    bool dropped = instance->dropped == atomic_load(&instance->decided);
+    deciding(loop, wr_loop_now_us(loop));
+    WR_TRY(wr_deliverer_rest(instance->deliverer, true, error));
+    WR_FAULT(&instance->env->fault, stop_before_end, error);
+    WR_TRY(wr_store_fold(instance->store, dropped ? &instance->state.cache : NULL, error));
+    deciding(loop, 0);
+    return WEIR_OK;
+}
+
 static void decide_thread(void *arg)
 {
     struct wr_loop *loop = arg;
@@ -348,7 +362,7 @@ static void decide_thread(void *arg)
     uv_mutex_lock(&loop->mutex);
     bool good = loop->error.status == WEIR_OK;
     uv_mutex_unlock(&loop->mutex);
-    if (good && wr_deliverer_rest(loop->instance->deliverer, true, &error) != WEIR_OK) {
+    if (good && decide_rest(loop, &error) != WEIR_OK) {
         wr_loop_fail(loop, &error);
     }
     uv_mutex_lock(&loop->mutex);
@@ -378,8 +392,9 @@ static void on_timer(uv_timer_t *handle)
     struct wr_loop *loop = handle->data;
     loop->show(loop->show_data, false);
     uv_mutex_lock(&loop->mutex);
-    bool failed = loop->error.status != WEIR_OK, filled = loop->filled;
-    bool ended = filled && loop->forwarded && loop->settled;
+    bool failed = loop->error.status != WEIR_OK;
+    bool filled = loop->filled, forwarded = loop->forwarded;
+    bool ended = filled && forwarded && loop->settled;
     bool late = (failed || atomic_load(&loop->stop)) && !ended &&
                 wr_loop_now_us(loop) - loop->stop_us > (int64_t)END_WAIT_MS * 1000;
     uv_mutex_unlock(&loop->mutex);
@@ -390,9 +405,10 @@ static void on_timer(uv_timer_t *handle)
     }
     if (late) {
         wr_log(loop->instance->env, WR_LOG_WARN, "%s",
-               filled ? "not all that is decided was forwarded; the next run sends the rest"
-                      : "stopped while an operator, the store or a sink did not answer; the next "
-                        "run reads again what was not decided");
+               !filled ? "stopped while an operator, the store or a sink did not answer; the next "
+                         "run reads again what was not decided"
+               : forwarded ? "stopped while the store did not answer; all that is decided lasts"
+                           : "not all that is decided was forwarded; the next run sends the rest");
         fflush(NULL);
         _exit(0);
     }
@@ -514,15 +530,6 @@ weir_status wr_loop_run(struct wr_instance *instance, wr_loop_show show, void *s
         uv_thread_join(&loop->forward);
     }
     uv_thread_join(&loop->decide);
-    if (loop->error.status == WEIR_OK &&
-        wr_fault_at(&instance->env->fault, WR_FAULT_stop_before_end)) {
-        (void)wr_fail(&loop->error, WEIR_FATAL, WR_EXIT_BUG, "crashed at fault point");
-    }
-    if (loop->error.status == WEIR_OK) {
-        bool dropped = instance->dropped == atomic_load(&instance->decided);
-        struct wr_cache *cache = dropped ? &instance->state.cache : NULL;
-        (void)wr_store_fold(instance->store, cache, &loop->error);
-    }
     show(show_data, true);
     uv_walk(&loop->uv, close_handle, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);

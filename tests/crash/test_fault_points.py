@@ -41,9 +41,10 @@ def another_store(folder):
 CONFIGURATIONS = [
     # Every kind of sink, state, timers, rejects, headers, epochs that are undone.
     Configuration("everything", "crash_all", ["-i", KEYED, *SMALL_EPOCHS, *UNDO], (1, 4, 11)),
-    # Lines of any bytes, nothing cached, and every timer at the end.
+    # Lines of any bytes, nothing cached, and every timer at the end; so many epochs that there are
+    # checkpoints.
     Configuration("lines", "crash_all",
-                  ["-i", "in=file:in.txt", *SMALL_EPOCHS, "--cache", 0, "--drain"], (3,),
+                  ["-i", "in=file:in.txt", "--epoch-records", 10, "--cache", 0, "--drain"], (3,),
                   prepare=lines_of_any_bytes),
     # The plainest jobs, to the plainest sinks.
     Configuration("copy to a file", "copy", ["-i", KEYED, "-o", "out=file:out", *SMALL_EPOCHS],
