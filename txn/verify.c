@@ -9,8 +9,8 @@
  *     it says of positions and offsets is what their tables say;
  *   - a marker lies within its outbox;
  *   - state, timers and watermarks belong to nodes that exist;
- *   - what epochs changed in state is whole (CRC, every change), of epochs that were decided, and of
- *     nodes that exist.
+ *   - what epochs changed in state is whole (CRC, every change), of epochs that were decided and
+ *     of nodes that exist.
  *
  * A snapshot is renewed every now and then, so that a running job's WAL can start over: batches and
  * changes stay what they are, so a walk goes on where it was, and each of the other checks is one

@@ -2,6 +2,8 @@
  * uses them: random changes, epochs decided at once or late, undone, crashes at any moment; against
  * a plain array. The cache is so small that sweeps go on all the time.
  *
+ * Long because the model of a run, and of what it reads, is one.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
