@@ -29,8 +29,8 @@ struct wr_bench_machine {
  * again. Fails when the file cannot be written; what else cannot be found out stays empty. */
 weir_status wr_bench_machine_look(const char *folder, struct wr_bench_machine *machine_out,
                                   struct wr_error *error);
-/* One JSON object in one line, "type":"machine" first. Errors are the stream's. `command`: as it was
- * typed, or NULL. */
+/* One JSON object in one line, "type":"machine" first. Errors are the stream's. `command`: as it
+ * was typed, or NULL. */
 void wr_bench_machine_line(FILE *file, const struct wr_bench_machine *machine, const char *command);
 
 #endif

@@ -6,6 +6,8 @@
  * K words, written in syllables; ranks are drawn log-uniformly, which is Zipf's law with
  * exponent 1. All of it is integer arithmetic: the same bytes on every machine.
  *
+ * Long because what a record is made of, which must never change, is read as one.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <stdio.h>
