@@ -355,16 +355,20 @@ static void decide_thread(void *arg)
     struct wr_error error = {.status = WEIR_OK};
     bool sealed, markers;
     while (error.status == WEIR_OK && decide_wait(loop, &sealed, &markers)) {
+        int64_t from_us = wr_loop_now_us(loop);
         if (decide_once(loop, sealed, markers, &error) != WEIR_OK) {
             wr_loop_fail(loop, &error);
         }
+        spent(&loop->instance->metrics.decided_us, loop, from_us);
     }
     uv_mutex_lock(&loop->mutex);
     bool good = loop->error.status == WEIR_OK;
     uv_mutex_unlock(&loop->mutex);
+    int64_t rest_us = wr_loop_now_us(loop);
     if (good && decide_rest(loop, &error) != WEIR_OK) {
         wr_loop_fail(loop, &error);
     }
+    spent(&loop->instance->metrics.decided_us, loop, rest_us);
     uv_mutex_lock(&loop->mutex);
     loop->settled = true;
     uv_mutex_unlock(&loop->mutex);
