@@ -339,7 +339,6 @@ weir_status wr_instance_decide(struct wr_instance *instance, bool epoch,
         const struct wr_observer *observer = instance->options->observer;
         int64_t took_us = instance->env->monotonic_us(instance->env) - from_us;
         wr_histogram_add(&instance->metrics.decide, took_us, 1);
-        count(&instance->metrics.decided_us, took_us);
         count(&instance->metrics.epochs, 1);
         if (observer) {
             observer->decided(observer->data, instance, sealed->records_in);

@@ -217,7 +217,7 @@ static weir_status fit_store(struct wr_instance *instance, struct wr_catalog *ca
     WR_TRY(wr_store_catalog(instance->store, &instance->arena, catalog, error));
     WR_TRY(wr_change_may_touch(instance, catalog, &touches, error));
     if (touches) {
-        WR_TRY(wr_store_fold(instance->store, error));
+        WR_TRY(wr_store_fold(instance->store, NULL, error));
     }
     WR_TRY(wr_change_apply(instance, error));
     WR_FAULT(fault, start_after_change, error);

@@ -339,10 +339,12 @@ static weir_status decide_once(struct wr_loop *loop, bool sealed, bool markers,
 /* What is left when all is decided: here, so that a signal ends the run also meanwhile. */
 static weir_status decide_rest(struct wr_loop *loop, struct wr_error *error)
 {
+    struct wr_instance *instance = loop->instance; /* the operator thread is through with it */
+    bool dropped = instance->dropped == atomic_load(&instance->decided);
     deciding(loop, wr_loop_now_us(loop));
-    WR_TRY(wr_deliverer_rest(loop->instance->deliverer, true, error));
-    WR_FAULT(&loop->instance->env->fault, stop_before_end, error);
-    WR_TRY(wr_store_fold(loop->instance->store, error));
+    WR_TRY(wr_deliverer_rest(instance->deliverer, true, error));
+    WR_FAULT(&instance->env->fault, stop_before_end, error);
+    WR_TRY(wr_store_fold(instance->store, dropped ? &instance->state.cache : NULL, error));
     deciding(loop, 0);
     return WEIR_OK;
 }
@@ -353,16 +355,20 @@ static void decide_thread(void *arg)
     struct wr_error error = {.status = WEIR_OK};
     bool sealed, markers;
     while (error.status == WEIR_OK && decide_wait(loop, &sealed, &markers)) {
+        int64_t from_us = wr_loop_now_us(loop);
         if (decide_once(loop, sealed, markers, &error) != WEIR_OK) {
             wr_loop_fail(loop, &error);
         }
+        spent(&loop->instance->metrics.decided_us, loop, from_us);
     }
     uv_mutex_lock(&loop->mutex);
     bool good = loop->error.status == WEIR_OK;
     uv_mutex_unlock(&loop->mutex);
+    int64_t rest_us = wr_loop_now_us(loop);
     if (good && decide_rest(loop, &error) != WEIR_OK) {
         wr_loop_fail(loop, &error);
     }
+    spent(&loop->instance->metrics.decided_us, loop, rest_us);
     uv_mutex_lock(&loop->mutex);
     loop->settled = true;
     uv_mutex_unlock(&loop->mutex);

@@ -24,7 +24,8 @@ struct wr_metrics {
     _Atomic int64_t deciding_us;
     struct wr_histogram decide; /* from the start of a decision to its end */
     /* Where the threads' time went, in microseconds: polling sources and running units (operator
-     * thread), deciding (decide thread; with its fsyncs, which wr_store_stats has apart). */
+     * thread); deciding and checkpoints (decide thread; with its fsyncs, which wr_store_stats has
+     * apart). */
     _Atomic int64_t read_us, operate_us, decided_us;
     int64_t started_us;
     int64_t generation;

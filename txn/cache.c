@@ -279,17 +279,6 @@ void wr_cache_clean(struct wr_cache *cache, struct wr_cached *entry)
 
 /* ---- Setting --------------------------------------------------------------------------------- */
 
-static uint32_t place_bytes(unsigned char *at, weir_bytes from)
-{
-    if (!from.data) {
-        return UINT32_MAX;
-    }
-    if (from.size) {
-        memcpy(at, from.data, from.size);
-    }
-    return (uint32_t)from.size;
-}
-
 /* There is room in the ring also for the dirty ones, so that becoming clean needs no memory: where
  * the cache is all there is, no entry may get lost. */
 static struct wr_cached *entry_new(struct wr_cache *cache, uint32_t node, weir_bytes key,
@@ -307,9 +296,9 @@ static struct wr_cached *entry_new(struct wr_cache *cache, uint32_t node, weir_b
     }
     *entry = (struct wr_cached){
         .hash = hash, .node = node, .bytes = (uint32_t)bytes, .value_capacity = (uint32_t)capacity};
-    entry->key_size = place_bytes(entry->data, key);
-    entry->slot_size = place_bytes(entry->data + key.size, slot);
-    entry->value_size = place_bytes(entry->data + key.size + slot.size, value);
+    entry->key_size = wr_sized_put(entry->data, key);
+    entry->slot_size = wr_sized_put(entry->data + key.size, slot);
+    entry->value_size = wr_sized_put(entry->data + key.size + slot.size, value);
     append(cache->ring, &cache->ring_count, entry);
     wr_map_insert(&cache->map, hash, entry);
     cache->bytes += counted(entry);
@@ -321,7 +310,7 @@ struct wr_cached *wr_cache_set(struct wr_cache *cache, uint32_t node, weir_bytes
 {
     struct wr_cached *entry = find(cache, node, key, slot, hash);
     if (entry && value.size <= entry->value_capacity) {
-        entry->value_size = place_bytes(entry->data + key.size + slot.size, value);
+        entry->value_size = wr_sized_put(entry->data + key.size + slot.size, value);
         entry->used = true;
         entry->folding = 0;
     } else {

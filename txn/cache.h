@@ -57,27 +57,19 @@ struct wr_cache {
 void wr_cache_init(struct wr_cache *cache, size_t bytes_max);
 void wr_cache_fini(struct wr_cache *cache);
 
-static inline weir_bytes wr_cached_part(const unsigned char *at, uint32_t size)
-{
-    return size == UINT32_MAX ? (weir_bytes){NULL, 0} : (weir_bytes){at, size};
-}
-static inline uint32_t wr_cached_size(uint32_t size)
-{
-    return size == UINT32_MAX ? 0 : size;
-}
 static inline weir_bytes wr_cached_key(const struct wr_cached *entry)
 {
-    return wr_cached_part(entry->data, entry->key_size);
+    return wr_sized(entry->data, entry->key_size);
 }
 static inline weir_bytes wr_cached_slot(const struct wr_cached *entry)
 {
-    return wr_cached_part(entry->data + wr_cached_size(entry->key_size), entry->slot_size);
+    return wr_sized(entry->data + wr_sized_bytes(entry->key_size), entry->slot_size);
 }
 static inline weir_bytes wr_cached_value(const struct wr_cached *entry)
 {
-    return wr_cached_part(entry->data + wr_cached_size(entry->key_size) +
-                              wr_cached_size(entry->slot_size),
-                          entry->value_size);
+    return wr_sized(entry->data + wr_sized_bytes(entry->key_size) +
+                        wr_sized_bytes(entry->slot_size),
+                    entry->value_size);
 }
 
 struct wr_cached *wr_cache_find(struct wr_cache *cache, uint32_t node, weir_bytes key,

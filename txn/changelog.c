@@ -25,16 +25,17 @@ bool wr_changelog_pack(const struct wr_epoch *epoch, struct wr_buffer *buffer)
     }
     memset(header, 0, HEADER_BYTES);
     for (const struct wr_entry *entry = epoch->entries; entry; entry = entry->next) {
-        size_t most =
-            entry->key.size + entry->slot.size + entry->value.size + (size_t)4 * WR_VARINT_MAX;
+        weir_bytes key = wr_entry_key(entry), slot = wr_entry_slot(entry);
+        weir_bytes value = wr_entry_value(entry);
+        size_t most = key.size + slot.size + value.size + (size_t)4 * WR_VARINT_MAX;
         if (!wr_buffer_reserve(buffer, most)) {
             return false;
         }
         unsigned char *from = buffer->data + buffer->size;
         unsigned char *at = wr_varint_put(from, entry->node);
-        at = put_part(at, entry->key);
-        at = put_part(at, entry->slot);
-        at = put_part(at, entry->value);
+        at = put_part(at, key);
+        at = put_part(at, slot);
+        at = put_part(at, value);
         buffer->size += (size_t)(at - from);
     }
     header = buffer->data;
@@ -94,7 +95,6 @@ bool wr_changelog_next(struct wr_changelog_reader *reader, struct wr_folded *cha
         return false;
     }
     change_out->node = (uint32_t)node;
-    change_out->hash = wr_hash(change_out->node, change_out->key, change_out->slot);
     reader->left--;
     return true;
 }
@@ -108,10 +108,12 @@ weir_status wr_changelog_replay(weir_bytes bytes, struct wr_cache *cache, struct
     while (good && more) {
         struct wr_folded change;
         good = wr_changelog_next(&reader, &change, &more, &why);
-        if (good && more &&
-            !wr_cache_set(cache, change.node, change.key, change.slot, change.hash, change.value,
-                          true)) {
-            return wr_fail_memory(error);
+        if (good && more) {
+            uint64_t hash = wr_hash(change.node, change.key, change.slot);
+            if (!wr_cache_set(cache, change.node, change.key, change.slot, hash, change.value,
+                              true)) {
+                return wr_fail_memory(error);
+            }
         }
     }
     return good ? WEIR_OK : wr_fail(error, WEIR_FATAL, WR_EXIT_DATA, "%s", why);

@@ -24,14 +24,13 @@ struct wr_changelog_reader {
 /* One slot as a change, or the folding of many, leaves it. Value absent: removed. */
 struct wr_folded {
     uint32_t node;
-    uint64_t hash;
     weir_bytes key, slot, value;
 };
 
 /* Checks format, size and CRC. False: *why_out says what is wrong. `bytes` must outlive the reader,
  * and what it gives. */
 bool wr_changelog_open(struct wr_changelog_reader *reader, weir_bytes bytes, const char **why_out);
-/* The next change, with its hash; *more_out false: that was all. False: it is damaged. */
+/* The next change; *more_out false: that was all. False: it is damaged. */
 bool wr_changelog_next(struct wr_changelog_reader *reader, struct wr_folded *change_out,
                        bool *more_out, const char **why_out);
 

@@ -34,6 +34,7 @@ weir_status wr_epoch_init(struct wr_epoch *epoch, struct wr_sink *sinks, size_t 
         }
     }
     epoch->rejects_end = &epoch->rejects;
+    epoch->folds_end = &epoch->folds;
     return WEIR_OK;
 }
 
@@ -103,6 +104,7 @@ static void clear(struct wr_epoch *epoch)
     epoch->reject_count = 0;
     epoch->progress = (struct wr_progress){0};
     epoch->folds = NULL;
+    epoch->folds_end = &epoch->folds;
     epoch->fold_count = 0;
     epoch->folded_upto = 0;
     epoch->records_in = 0;

@@ -34,6 +34,8 @@
 #ifndef WR_EPOCH_H
 #define WR_EPOCH_H
 
+#include <string.h>
+
 #include "txn/base/arena.h"
 #include "txn/base/env.h"
 #include "txn/base/map.h"
@@ -68,17 +70,53 @@ struct wr_sink {
         *next; /* per partition: the next offset to give, as of the start of the filling epoch */
 };
 
-/* One slot of state as this epoch leaves it. Value absent: removed. */
+/* One slot of state as this epoch leaves it. One block: this, then key, slot and the first value:
+ * there are as many as keys in an epoch, and each is looked for with every record of its key. Sizes
+ * UINT32_MAX: absent; value absent: removed. */
 struct wr_entry {
     struct wr_entry *next; /* all entries of the epoch, newest first */
-    uint64_t hash;
-    weir_bytes key, slot, value;
-    void *spare; /* the other of two value buffers: what a get returned in this unit stays */
-    uint32_t value_capacity, spare_capacity;
-    uint64_t unit; /* of the last put */
-    uint32_t node;
-    uint32_t levels; /* of `forward`, 0: not indexed */
-    struct wr_entry **forward; /* skip list in order of node, key, slot */
+    struct wr_entry **forward; /* skip list in order of node, key, slot; NULL: not indexed */
+    unsigned char *value, *spare; /* two buffers: what a get returned in this unit stays */
+    uint32_t value_capacity, spare_capacity, value_size;
+    uint32_t unit; /* of the last put, its low 32 bits: an epoch has fewer */
+    uint32_t node, key_size, slot_size;
+    unsigned char data[];
+};
+
+static inline weir_bytes wr_sized(const unsigned char *at, uint32_t size)
+{
+    return size == UINT32_MAX ? (weir_bytes){NULL, 0} : (weir_bytes){at, size};
+}
+static inline uint32_t wr_sized_bytes(uint32_t size)
+{
+    return size == UINT32_MAX ? 0 : size;
+}
+/* Copies a part to where it belongs; its size, as it is kept. */
+static inline uint32_t wr_sized_put(unsigned char *at, weir_bytes from)
+{
+    if (from.size) {
+        memcpy(at, from.data, from.size);
+    }
+    return from.data ? (uint32_t)from.size : UINT32_MAX;
+}
+static inline weir_bytes wr_entry_key(const struct wr_entry *entry)
+{
+    return wr_sized(entry->data, entry->key_size);
+}
+static inline weir_bytes wr_entry_slot(const struct wr_entry *entry)
+{
+    return wr_sized(entry->data + wr_sized_bytes(entry->key_size), entry->slot_size);
+}
+static inline weir_bytes wr_entry_value(const struct wr_entry *entry)
+{
+    return wr_sized(entry->value, entry->value_size);
+}
+
+/* One slot as table `state` gets it: this, then key, slot and value. */
+struct wr_fold_copy {
+    struct wr_fold_copy *next; /* in key order */
+    uint32_t node, key_size, slot_size, value_size;
+    unsigned char data[];
 };
 
 /* One timer as this epoch leaves it. time_ms INT64_MAX: cancelled or fired. */
@@ -171,7 +209,7 @@ struct wr_epoch {
     struct wr_reject *rejects, **rejects_end;
     size_t reject_count;
     struct wr_progress progress; /* filled in when the epoch is sealed */
-    struct wr_folded *folds; /* slots of earlier epochs that it brings into table state: fold.h */
+    struct wr_fold_copy *folds, **folds_end; /* slots that it brings into table state: fold.h */
     size_t fold_count;
     int64_t folded_upto; /* changes of epochs up to this are in that table then; 0: nothing new */
     int64_t records_in; /* units of records in it */

@@ -4,6 +4,7 @@
  * CACM 1990; it is kept only once a scan asked for it.
  *
  * SPDX-License-Identifier: Apache-2.0 */
+#include <stddef.h>
 #include <string.h>
 
 #include "txn/base/assert.h"
@@ -43,8 +44,8 @@ struct wr_entry *wr_epoch_find(const struct wr_epoch *epoch, uint32_t node, weir
     struct wr_entry *entry;
     for (size_t at = wr_map_first(&epoch->state, hash);
          (entry = wr_map_at(&epoch->state, hash, &at)); at++) {
-        if (entry->node == node && wr_bytes_equal(entry->key, key) &&
-            wr_bytes_equal(entry->slot, slot)) {
+        if (entry->node == node && wr_bytes_equal(wr_entry_key(entry), key) &&
+            wr_bytes_equal(wr_entry_slot(entry), slot)) {
             return entry;
         }
     }
@@ -56,8 +57,8 @@ int wr_entry_compare(const struct wr_entry *entry, uint32_t node, weir_bytes key
     if (entry->node != node) {
         return entry->node < node ? -1 : 1;
     }
-    int order = wr_bytes_compare(entry->key, key);
-    return order ? order : wr_bytes_compare(entry->slot, slot);
+    int order = wr_bytes_compare(wr_entry_key(entry), key);
+    return order ? order : wr_bytes_compare(wr_entry_slot(entry), slot);
 }
 
 static uint64_t next_random(struct wr_epoch *epoch) /* xorshift64, G. Marsaglia 2003 */
@@ -80,12 +81,11 @@ static bool index_insert(struct wr_epoch *epoch, struct wr_entry *entry)
     if (!entry->forward) {
         return false;
     }
-    entry->levels = levels;
+    weir_bytes key = wr_entry_key(entry), slot = wr_entry_slot(entry);
     struct wr_entry *at = epoch->index;
     for (uint32_t level = LEVELS_MAX; level-- > 0;) {
         struct wr_entry *next;
-        while ((next = at->forward[level]) &&
-               wr_entry_compare(next, entry->node, entry->key, entry->slot) < 0) {
+        while ((next = at->forward[level]) && wr_entry_compare(next, entry->node, key, slot) < 0) {
             at = next;
         }
         if (level < levels) {
@@ -110,7 +110,6 @@ weir_status wr_epoch_index(struct wr_epoch *epoch, struct wr_error *error)
     if (!head->forward) {
         return wr_fail_memory(error);
     }
-    head->levels = LEVELS_MAX;
     epoch->index = head;
     for (struct wr_entry *entry = epoch->entries; entry; entry = entry->next) {
         if (!index_insert(epoch, entry)) {
@@ -143,43 +142,50 @@ const struct wr_entry *wr_epoch_next(const struct wr_entry *entry)
     return entry->forward[0];
 }
 
-/* Overwrites an entry. The value that was there may have been handed out in this unit, so it is
- * kept as the spare and used again no earlier than in the next unit. */
+/* Overwrites an entry. The value that was there may have been handed out in this unit, so its
+ * buffer becomes the spare one, and is used again no earlier than in the next unit. */
 static bool overwrite(struct wr_epoch *epoch, struct wr_entry *entry, weir_bytes value,
-                      uint64_t unit)
+                      uint32_t unit)
 {
-    void *held = (void *)(uintptr_t)entry->value.data;
-    uint32_t held_capacity = entry->value_capacity;
-    bool reusable = entry->unit != unit;
-    void *buffer = reusable ? entry->spare : NULL;
-    uint32_t capacity = reusable ? entry->spare_capacity : 0;
-    if (!wr_epoch_value(&epoch->arena, value, buffer, &capacity, &entry->value)) {
-        return false;
-    }
-    entry->value_capacity = value.data ? capacity : 0;
-    if (entry->value.data == entry->spare) { /* in use from now on */
-        entry->spare = NULL;
-        entry->spare_capacity = 0;
-    }
-    if (held) {
-        entry->spare = held;
-        entry->spare_capacity = held_capacity;
+    if (value.data) {
+        bool reusable = entry->unit != unit;
+        uint32_t capacity = reusable ? entry->spare_capacity : 0;
+        weir_bytes copy;
+        if (!wr_epoch_value(&epoch->arena, value, reusable ? entry->spare : NULL, &capacity,
+                            &copy)) {
+            return false;
+        }
+        entry->spare = entry->value;
+        entry->spare_capacity = entry->value_capacity;
+        entry->value = (unsigned char *)(uintptr_t)copy.data;
+        entry->value_capacity = capacity;
+        entry->value_size = (uint32_t)copy.size;
+    } else {
+        entry->value_size = UINT32_MAX;
     }
     entry->unit = unit;
     return true;
 }
 
-static struct wr_entry *entry_new(struct wr_epoch *epoch, weir_bytes key, weir_bytes slot)
+static struct wr_entry *entry_new(struct wr_epoch *epoch, uint32_t node, weir_bytes key,
+                                  weir_bytes slot, weir_bytes value)
 {
-    struct wr_entry *entry = wr_arena_alloc(&epoch->arena, sizeof *entry);
+    size_t parts = offsetof(struct wr_entry, data) + key.size + slot.size;
+    size_t bytes = (parts + (value.size < 8 ? 8 : value.size) + 7) & ~(size_t)7; /* counts grow */
+    struct wr_entry *entry = bytes < UINT32_MAX ? wr_arena_alloc(&epoch->arena, bytes) : NULL;
     if (!entry) {
         return NULL;
     }
-    *entry = (struct wr_entry){.next = epoch->entries};
-    if (!wr_arena_copy(&epoch->arena, key, &entry->key) ||
-        !wr_arena_copy(&epoch->arena, slot, &entry->slot)) {
-        return NULL;
-    }
+    entry->next = epoch->entries;
+    entry->forward = NULL;
+    entry->value = entry->data + key.size + slot.size;
+    entry->spare = NULL;
+    entry->value_capacity = (uint32_t)(bytes - parts);
+    entry->spare_capacity = 0;
+    entry->node = node;
+    entry->key_size = wr_sized_put(entry->data, key);
+    entry->slot_size = wr_sized_put(entry->data + key.size, slot);
+    entry->value_size = wr_sized_put(entry->value, value);
     return entry;
 }
 
@@ -189,19 +195,13 @@ weir_status wr_epoch_put(struct wr_epoch *epoch, uint32_t node, weir_bytes key, 
     wr_assert_that(epoch->phase, ==, WR_EPOCH_FILLING);
     struct wr_entry *entry = wr_epoch_find(epoch, node, key, slot, hash);
     if (entry) {
-        return overwrite(epoch, entry, value, unit) ? WEIR_OK : wr_fail_memory(error);
+        return overwrite(epoch, entry, value, (uint32_t)unit) ? WEIR_OK : wr_fail_memory(error);
     }
-    entry = wr_map_reserve(&epoch->state) ? entry_new(epoch, key, slot) : NULL;
-    if (!entry) {
+    entry = wr_map_reserve(&epoch->state) ? entry_new(epoch, node, key, slot, value) : NULL;
+    if (!entry || (epoch->index && !index_insert(epoch, entry))) {
         return wr_fail_memory(error);
     }
-    entry->hash = hash;
-    entry->node = node;
-    entry->unit = unit;
-    if (!wr_epoch_value(&epoch->arena, value, NULL, &entry->value_capacity, &entry->value) ||
-        (epoch->index && !index_insert(epoch, entry))) {
-        return wr_fail_memory(error);
-    }
+    entry->unit = (uint32_t)unit;
     wr_map_insert(&epoch->state, hash, entry);
     epoch->entries = entry;
     epoch->entry_count++;

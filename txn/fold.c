@@ -54,7 +54,6 @@ weir_status wr_fold_sort(struct wr_cache *cache, struct wr_sorter *sorter, struc
 struct wr_folded wr_fold_of(const struct wr_cached *entry)
 {
     return (struct wr_folded){.node = entry->node,
-                              .hash = entry->hash,
                               .key = wr_cached_key(entry),
                               .slot = wr_cached_slot(entry),
                               .value = wr_cached_value(entry)};
@@ -151,29 +150,34 @@ static size_t slice_size(struct wr_fold *fold, const struct wr_cache *cache)
     return size < SLICE_MIN && size < left ? 0 : size;
 }
 
-static unsigned char *copy_part(unsigned char *at, weir_bytes *part)
-{
-    if (part->size) {
-        memcpy(at, part->data, part->size);
-    }
-    if (part->data) {
-        part->data = at;
-    }
-    return at + part->size;
-}
-
 /* Copied, because the cache goes on changing while the epoch is decided. */
-static bool copy_folded(struct wr_arena *arena, struct wr_folded *folded)
+bool wr_fold_add(struct wr_epoch *epoch, const struct wr_folded *folded)
 {
-    unsigned char *at =
-        wr_arena_alloc(arena, folded->key.size + folded->slot.size + folded->value.size);
-    if (!at) {
+    size_t key = folded->key.size, slot = folded->slot.size;
+    struct wr_fold_copy *copy =
+        wr_arena_alloc(&epoch->arena, sizeof *copy + key + slot + folded->value.size);
+    if (!copy) {
         return false;
     }
-    at = copy_part(at, &folded->key);
-    at = copy_part(at, &folded->slot);
-    (void)copy_part(at, &folded->value);
+    copy->next = NULL;
+    copy->node = folded->node;
+    copy->key_size = wr_sized_put(copy->data, folded->key);
+    copy->slot_size = wr_sized_put(copy->data + key, folded->slot);
+    copy->value_size = wr_sized_put(copy->data + key + slot, folded->value);
+    *epoch->folds_end = copy;
+    epoch->folds_end = &copy->next;
+    epoch->fold_count++;
     return true;
+}
+
+struct wr_folded wr_fold_copied(const struct wr_fold_copy *copy)
+{
+    const unsigned char *slot = copy->data + wr_sized_bytes(copy->key_size);
+    const unsigned char *value = slot + wr_sized_bytes(copy->slot_size);
+    return (struct wr_folded){.node = copy->node,
+                              .key = wr_sized(copy->data, copy->key_size),
+                              .slot = wr_sized(slot, copy->slot_size),
+                              .value = wr_sized(value, copy->value_size)};
 }
 
 /* Not 0, which is for none. */
@@ -186,25 +190,22 @@ static uint32_t mark_of(const struct wr_epoch *epoch)
 static weir_status take(struct wr_fold *fold, struct wr_cache *cache, struct wr_epoch *epoch,
                         size_t size, struct wr_error *error)
 {
-    epoch->folds = wr_arena_alloc(&epoch->arena, size * sizeof *epoch->folds);
-    if (!epoch->folds) {
-        return wr_fail_memory(error);
-    }
     for (size_t end = fold->at + size; fold->at < end; fold->at++) {
         if (fold->at == fold->ordered) {
             fold->ordered = wr_sort_more(&fold->sorter, &fold->lazy, fold->at, parts_of);
+        }
+        if (fold->at + AHEAD < fold->ordered) {
+            __builtin_prefetch(item(fold, fold->at + AHEAD));
         }
         struct wr_cached *entry = (struct wr_cached *)(uintptr_t)item(fold, fold->at);
         if (entry->stale || !entry->dirty) {
             continue;
         }
-        struct wr_folded *folded = &epoch->folds[epoch->fold_count];
-        *folded = wr_fold_of(entry);
-        if (!copy_folded(&epoch->arena, folded)) {
+        struct wr_folded folded = wr_fold_of(entry);
+        if (!wr_fold_add(epoch, &folded)) {
             return wr_fail_memory(error);
         }
         entry->folding = mark_of(epoch);
-        epoch->fold_count++;
     }
     if (fold->at == fold->count) {
         epoch->folded_upto = fold->upto;
@@ -230,12 +231,23 @@ weir_status wr_fold_slice(struct wr_fold *fold, struct wr_cache *cache, struct w
     return size ? take(fold, cache, epoch, size, error) : WEIR_OK;
 }
 
+static uint64_t hash_of(const struct wr_fold_copy *copy)
+{
+    struct wr_folded folded = wr_fold_copied(copy);
+    return wr_hash(folded.node, folded.key, folded.slot);
+}
+
 void wr_fold_done(struct wr_cache *cache, const struct wr_epoch *epoch)
 {
-    for (size_t i = 0; i < epoch->fold_count; i++) {
-        const struct wr_folded *folded = &epoch->folds[i];
-        struct wr_cached *entry =
-            wr_cache_find(cache, folded->node, folded->key, folded->slot, folded->hash);
+    struct wr_ahead ahead = {.from = 0};
+    const struct wr_fold_copy *next = epoch->folds;
+    for (const struct wr_fold_copy *at = next; at; at = at->next) {
+        for (; next && wr_ahead_has_room(&ahead); next = next->next) {
+            wr_ahead_put(&ahead, &cache->map, hash_of(next));
+        }
+        struct wr_folded folded = wr_fold_copied(at);
+        uint64_t hash = wr_ahead_take(&ahead, &cache->map);
+        struct wr_cached *entry = wr_cache_find(cache, folded.node, folded.key, folded.slot, hash);
         if (entry && entry->dirty && entry->folding == mark_of(epoch)) {
             entry->folding = 0;
             wr_cache_clean(cache, entry);

@@ -48,5 +48,8 @@ void wr_fold_done(struct wr_cache *cache, const struct wr_epoch *epoch);
 /* All dirty entries of a cache in key order, in the sorter. */
 weir_status wr_fold_sort(struct wr_cache *cache, struct wr_sorter *sorter, struct wr_error *error);
 struct wr_folded wr_fold_of(const struct wr_cached *entry);
+/* One more slot that an epoch folds. False: no memory. */
+bool wr_fold_add(struct wr_epoch *epoch, const struct wr_folded *folded);
+struct wr_folded wr_fold_copied(const struct wr_fold_copy *copy);
 
 #endif

@@ -81,18 +81,32 @@ weir_status wr_state_seal(struct wr_state *state, struct wr_error *error)
     return wr_fold_slice(&state->fold, &state->cache, state->filling, state->dropped, error);
 }
 
+static weir_status keep_values(struct wr_cache *cache, const struct wr_epoch *epoch,
+                               struct wr_error *error)
+{
+    struct wr_ahead ahead = {.from = 0};
+    const struct wr_entry *next = epoch->entries;
+    for (const struct wr_entry *entry = next; entry; entry = entry->next) {
+        for (; next && wr_ahead_has_room(&ahead); next = next->next) {
+            uint64_t hash = wr_hash(next->node, wr_entry_key(next), wr_entry_slot(next));
+            wr_ahead_put(&ahead, &cache->map, hash);
+        }
+        uint64_t hash = wr_ahead_take(&ahead, &cache->map);
+        if (!wr_cache_set(cache, entry->node, wr_entry_key(entry), wr_entry_slot(entry), hash,
+                          wr_entry_value(entry), true)) {
+            return wr_fail_memory(error);
+        }
+    }
+    return WEIR_OK;
+}
+
 weir_status wr_state_drop(struct wr_state *state, struct wr_error *error)
 {
     const struct wr_epoch *epoch = state->sealed;
     wr_assert(epoch && epoch->phase == WR_EPOCH_DECIDED);
     wr_reader_end(state->reader);
     wr_fold_done(&state->cache, epoch);
-    for (const struct wr_entry *entry = epoch->entries; entry; entry = entry->next) {
-        if (!wr_cache_set(&state->cache, entry->node, entry->key, entry->slot, entry->hash,
-                          entry->value, true)) {
-            return wr_fail_memory(error);
-        }
-    }
+    WR_TRY(keep_values(&state->cache, epoch, error));
     state->dropped = epoch->number;
     wr_state_trim(state);
     forget_sorted(state);
@@ -109,12 +123,16 @@ weir_status wr_state_get(struct wr_state *state, uint32_t node, weir_bytes key, 
                          struct wr_arena *arena, weir_bytes *value_out, struct wr_error *error)
 {
     uint64_t hash = hash_of(node, key, slot);
+    wr_map_prefetch(&state->cache.map, hash);
+    if (state->sealed) {
+        wr_map_prefetch(&state->sealed->state, hash);
+    }
     const struct wr_entry *entry = wr_epoch_find(state->filling, node, key, slot, hash);
     if (!entry && state->sealed) {
         entry = wr_epoch_find(state->sealed, node, key, slot, hash);
     }
     if (entry) {
-        *value_out = entry->value;
+        *value_out = wr_entry_value(entry);
         return WEIR_OK;
     }
     const struct wr_cached *cached = wr_cache_find(&state->cache, node, key, slot, hash);
@@ -156,8 +174,8 @@ struct scan {
 
 static bool in_range(const struct scan *scan, const struct wr_entry *entry)
 {
-    return entry && entry->node == scan->node && wr_bytes_equal(entry->key, scan->key) &&
-           (!scan->to.data || wr_bytes_compare(entry->slot, scan->to) < 0);
+    return entry && entry->node == scan->node && wr_bytes_equal(wr_entry_key(entry), scan->key) &&
+           (!scan->to.data || wr_bytes_compare(wr_entry_slot(entry), scan->to) < 0);
 }
 
 static weir_status copy_filling(struct scan *scan)
@@ -175,7 +193,8 @@ static weir_status copy_filling(struct scan *scan)
         return wr_fail_memory(scan->error);
     }
     for (const struct wr_entry *at = first; in_range(scan, at); at = wr_epoch_next(at)) {
-        scan->copied[scan->copied_count++] = (struct wr_slot){at->slot, at->value};
+        scan->copied[scan->copied_count++] =
+            (struct wr_slot){wr_entry_slot(at), wr_entry_value(at)};
     }
     return WEIR_OK;
 }
@@ -183,7 +202,7 @@ static weir_status copy_filling(struct scan *scan)
 static int by_order(const void *left, const void *right)
 {
     const struct wr_entry *const *a = left, *const *b = right;
-    return wr_entry_compare(*a, (*b)->node, (*b)->key, (*b)->slot);
+    return wr_entry_compare(*a, (*b)->node, wr_entry_key(*b), wr_entry_slot(*b));
 }
 
 /* The first scan of a run may meet a sealed epoch that keeps no index, and may not touch it: its
@@ -247,8 +266,8 @@ static void next_sealed(struct scan *scan)
     const struct wr_entry *entry = scan->sealed_at;
     scan->sealed.more = in_range(scan, entry);
     if (scan->sealed.more) {
-        scan->sealed.slot = entry->slot;
-        scan->sealed.value = entry->value;
+        scan->sealed.slot = wr_entry_slot(entry);
+        scan->sealed.value = wr_entry_value(entry);
         scan->sealed_at = scan->state->sealed->index ? wr_epoch_next(entry)
                                                      : scan->state->sorted[++scan->sorted_at];
     }

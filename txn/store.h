@@ -139,9 +139,10 @@ weir_status wr_store_apply(struct wr_store *store, const struct wr_apply *apply,
                            struct wr_error *error);
 
 /* Brings table `state` up to date and empties the changelog, in a transaction of its own, or in
- * that of a start. What is in the changelog is read back for it: for starts of a changed job, and
- * the end of a run. (store_fold.c) */
-weir_status wr_store_fold(struct wr_store *store, struct wr_error *error);
+ * that of a start: for starts of a changed job, and the end of a run. The dirty entries of `cache`
+ * are all that the changelog has to say; NULL: it is read back. (store_fold.c) */
+struct wr_cache;
+weir_status wr_store_fold(struct wr_store *store, struct wr_cache *cache, struct wr_error *error);
 
 /* Topics are trimmed by age also while no epoch comes: how long that can wait in milliseconds
  * (INT64_MAX: no topic of the job has a retain_ms), and doing it; a transaction only when there is

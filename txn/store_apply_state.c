@@ -14,10 +14,12 @@
 #include <string.h>
 
 #include "txn/base/assert.h"
+#include "txn/fold.h"
 #include "txn/store_inner.h"
 
 enum {
     ROWS = 32,
+    GROUP = 8 * ROWS,
     ROW_TEXT_MAX = 24,
     TRIM_STEP = 64, /* epochs */
     TRIM_ROWS = 1024,
@@ -138,6 +140,21 @@ weir_status wr_store_put_state(struct wr_store *store, const struct wr_folded *f
     return put_each(store, group, grouped, error);
 }
 
+static weir_status put_folds(struct wr_store *store, const struct wr_epoch *epoch,
+                             struct wr_error *error)
+{
+    struct wr_folded group[GROUP];
+    size_t grouped = 0;
+    for (const struct wr_fold_copy *at = epoch->folds; at; at = at->next) {
+        group[grouped++] = wr_fold_copied(at);
+        if (grouped == GROUP || !at->next) {
+            WR_TRY(wr_store_put_state(store, group, grouped, error));
+            grouped = 0;
+        }
+    }
+    return WEIR_OK;
+}
+
 /* ---- Changelog ------------------------------------------------------------------------------- */
 
 static weir_status put_changes(struct wr_store *store, const struct wr_epoch *epoch,
@@ -188,7 +205,7 @@ weir_status wr_store_apply_state(struct wr_store *store, const struct wr_epoch *
     if (epoch->entry_count > 0) {
         WR_TRY(put_changes(store, epoch, error));
     }
-    WR_TRY(wr_store_put_state(store, epoch->folds, epoch->fold_count, error));
+    WR_TRY(put_folds(store, epoch, error));
     return trim_changes(store, epoch, error);
 }
 

@@ -176,7 +176,7 @@ static weir_status open_copy(struct backup *backup, struct wr_error *error)
     WR_TRY(wr_sql_exec(copy, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF", error));
     sqlite3_db_config(copy->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
     sqlite3_extended_result_codes(copy->db, 1);
-    return wr_sql_exec(copy, "PRAGMA mmap_size=0; PRAGMA cache_size=-8192", error);
+    return wr_sql_exec(copy, "PRAGMA mmap_size=0; PRAGMA cache_size=1024", error);
 }
 
 static weir_status copy_pages(struct backup *backup, wr_backup_progress progress, void *data,

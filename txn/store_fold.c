@@ -173,14 +173,14 @@ static weir_status put_sorted(struct wr_store *store, struct wr_cache *cache,
     return wr_sql_exec(&store->sql, "DELETE FROM changelog", error);
 }
 
-weir_status wr_store_fold(struct wr_store *store, struct wr_error *error)
+static weir_status fold(struct wr_store *store, struct wr_cache *cache, struct wr_error *error)
 {
-    int64_t any;
-    wr_sql_doing(&store->sql, "bring table state up to date in");
-    WR_TRY(wr_sql_integer(&store->sql, "SELECT EXISTS(SELECT 1 FROM changelog)", &any, error));
-    if (!any) {
-        return WEIR_OK;
-    }
+    WR_TRY(wr_store_begin(store, error));
+    return wr_store_end(store, put_sorted(store, cache, error), error);
+}
+
+static weir_status fold_read_back(struct wr_store *store, struct wr_error *error)
+{
     struct wr_cache cache;
     wr_cache_init(&cache, 0);
     weir_status status = wr_store_begin(store, error);
@@ -193,4 +193,15 @@ weir_status wr_store_fold(struct wr_store *store, struct wr_error *error)
     }
     wr_cache_fini(&cache);
     return status;
+}
+
+weir_status wr_store_fold(struct wr_store *store, struct wr_cache *cache, struct wr_error *error)
+{
+    int64_t any;
+    wr_sql_doing(&store->sql, "bring table state up to date in");
+    WR_TRY(wr_sql_integer(&store->sql, "SELECT EXISTS(SELECT 1 FROM changelog)", &any, error));
+    if (!any) {
+        return WEIR_OK;
+    }
+    return cache ? fold(store, cache, error) : fold_read_back(store, error);
 }

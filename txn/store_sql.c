@@ -139,9 +139,9 @@ weir_status wr_sql_configure(struct wr_sql *sql, struct wr_error *error)
     sqlite3_wal_autocheckpoint(sql->db, 0);
     char text[160];
     snprintf(text, sizeof text,
-             "PRAGMA cache_size=-%d; PRAGMA mmap_size=0; PRAGMA secure_delete=OFF; "
+             "PRAGMA cache_size=%d; PRAGMA mmap_size=0; PRAGMA secure_delete=OFF; "
              "PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=OFF",
-             WR_STORE_CACHE_KIB);
+             WR_STORE_CACHE_PAGES);
     return wr_sql_exec(sql, text, error);
 }
 

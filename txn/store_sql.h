@@ -22,7 +22,9 @@
 #define WR_STORE_FORMAT 3
 #define WR_STORE_BUSY_MS 10000 /* how long a foreign writer is waited for */
 #define WR_STORE_PAGE_BYTES 8192 /* of new stores; an older one keeps its own */
-#define WR_STORE_CACHE_KIB 8192 /* SQLite's page cache, for each connection */
+/* SQLite's page cache, for each connection: 8 MiB. In pages, since a number of KiB is made one of
+ * pages before SQLite has seen how large those of the file are. */
+#define WR_STORE_CACHE_PAGES 1024
 
 /* A connection. `doing` is the verb and what goes before the path in an error's text: "decide epoch
  * 812 of". */

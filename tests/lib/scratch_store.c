@@ -16,6 +16,7 @@
 #include <sqlite3.h>
 
 #include "txn/base/assert.h"
+#include "txn/fold.h"
 
 static int64_t standing_ms(struct wr_env *env)
 {
@@ -158,11 +159,10 @@ void scratch_begin(struct scratch *s)
 void scratch_fold(struct scratch *s)
 {
     struct wr_epoch *epoch = &s->epoch;
-    epoch->folds = wr_arena_alloc(&epoch->arena, epoch->entry_count * sizeof *epoch->folds);
-    assert_non_null(epoch->folds);
     for (const struct wr_entry *entry = epoch->entries; entry; entry = entry->next) {
-        epoch->folds[epoch->fold_count++] =
-            (struct wr_folded){entry->node, entry->hash, entry->key, entry->slot, entry->value};
+        struct wr_folded folded = {entry->node, wr_entry_key(entry), wr_entry_slot(entry),
+                                   wr_entry_value(entry)};
+        assert_true(wr_fold_add(epoch, &folded));
     }
     epoch->folded_upto = epoch->number;
 }

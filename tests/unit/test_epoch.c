@@ -67,7 +67,7 @@ static void holds(const struct fixture *fixture, const char *key, const char *sl
 {
     const struct wr_entry *entry = find(fixture, key, slot);
     assert_non_null(entry);
-    assert_true(wr_bytes_equal(entry->value, text(value)));
+    assert_true(wr_bytes_equal(wr_entry_value(entry), text(value)));
 }
 
 /* ---- State ----------------------------------------------------------------------------------- */
@@ -97,10 +97,10 @@ static void a_removal_is_kept(void **state)
     struct fixture *fixture = *state;
     put(fixture, "k", "s", "value");
     put(fixture, "k", "s", NULL);
-    assert_null(find(fixture, "k", "s")->value.data);
+    assert_null(wr_entry_value(find(fixture, "k", "s")).data);
     put(fixture, "k", "t", NULL);
     assert_non_null(find(fixture, "k", "t"));
-    assert_null(find(fixture, "k", "t")->value.data);
+    assert_null(wr_entry_value(find(fixture, "k", "t")).data);
 }
 
 /* Values handed out in the unit at hand. */
@@ -113,9 +113,9 @@ struct held {
 static void hand_out(const struct fixture *fixture, struct held *held)
 {
     const struct wr_entry *entry = find(fixture, "k", "s");
-    if (entry && entry->value.data) {
-        held->was[held->count] = *(const char *)entry->value.data;
-        held->values[held->count++] = entry->value;
+    if (entry && wr_entry_value(entry).data) {
+        held->was[held->count] = *(const char *)wr_entry_value(entry).data;
+        held->values[held->count++] = wr_entry_value(entry);
     }
 }
 
@@ -152,8 +152,8 @@ static void a_value_handed_out_stays_in_its_unit(void **state)
 static void next_is(const struct wr_entry **at, const char *key, const char *slot)
 {
     assert_non_null(*at);
-    assert_true(wr_bytes_equal((*at)->key, text(key)));
-    assert_true(wr_bytes_equal((*at)->slot, text(slot)));
+    assert_true(wr_bytes_equal(wr_entry_key(*at), text(key)));
+    assert_true(wr_bytes_equal(wr_entry_slot(*at), text(slot)));
     *at = wr_epoch_next(*at);
 }
 

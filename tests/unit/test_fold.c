@@ -292,12 +292,12 @@ static void must_be_sound(struct world *w)
     assert_int_equal(problems, 0);
 }
 
-/* What the start of a changed job, and the end of a run, find: all of it in the table, as a reader
- * that knows nothing of a changelog sees it. */
+/* What the start of a changed job finds: all of it in the table, as a reader that knows nothing of
+ * a changelog sees it. */
 static void fold(struct world *w)
 {
     scratch_open(w->scratch);
-    must(w, wr_store_fold(w->scratch->store, &w->error));
+    must(w, wr_store_fold(w->scratch->store, NULL, &w->error));
     assert_string_equal(scratch_query(w->scratch, "SELECT count(*) FROM changelog"), "0");
     size_t present = 0;
     for (size_t cell = 0; cell < cells(w); cell++) {
@@ -317,13 +317,19 @@ static void fold(struct world *w)
     scratch_close(w->scratch);
 }
 
+/* Sometimes it is the end of a run, which folds what it has in memory: all that was decided. */
 static void crash(struct world *w)
 {
+    bool ends = w->dropped == w->decided && below(w, 4) == 0;
+    if (ends) {
+        wr_reader_end(w->state.reader);
+        must(w, wr_store_fold(w->scratch->store, &w->state.cache, &w->error));
+    }
     stop(w);
     if (below(w, 4) == 0) {
         must_be_sound(w);
     }
-    if (below(w, 4) == 0) {
+    if (ends || below(w, 4) == 0) {
         fold(w);
     }
     start(w);

@@ -12,7 +12,7 @@ enum { CAPACITY_FIRST = 64 };
 
 bool wr_map_reserve(struct wr_map *map)
 {
-    if (map->count + 1 <= map->capacity / 2) {
+    if (map->count + 1 <= map->capacity / 4 * 3) {
         return true;
     }
     size_t capacity = map->capacity ? map->capacity * 2 : CAPACITY_FIRST;
