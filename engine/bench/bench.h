@@ -76,12 +76,14 @@ struct wr_bench_run {
     int64_t bytes_written, fsyncs; /* of the store, by the VFS */
     double cpu_seconds; /* of the whole child, user and system */
     int64_t rss_kib; /* peak */
+    int64_t rejects; /* records that became dead letters; they are counted in `records` */
     /* Where the threads' time went, in seconds. */
     double read_s, operators_s, apply_s, fsync_s;
 };
 
 /* What a killed and restarted job left behind, against what its input implies. */
 struct wr_bench_damage {
+    const char *why_not; /* it could not be told; nothing was killed, all else is 0. NULL: it was */
     int64_t kills;
     int64_t expected; /* output records */
     int64_t lost, repeated, reordered, state_errors; /* state_errors -1: the job keeps none */
@@ -116,7 +118,7 @@ enum wr_bench_figure {
 
 /* A run without its histograms: children inherit the parent's memory, so that stays small. */
 struct wr_bench_sample {
-    int64_t records, epochs;
+    int64_t records, epochs, rejects;
     double seconds;
     double figures[WR_BENCH_FIGURES];
 };
@@ -137,7 +139,7 @@ struct wr_bench_result {
     struct wr_bench_latency latency[2];
     size_t latency_count; /* 0: not measured */
     int64_t kills; /* planned; 0: none */
-    bool has_damage;
+    bool has_damage; /* killed, and compared; else why_not of `damage` may say why not */
     struct wr_bench_damage damage;
 };
 

@@ -234,6 +234,7 @@ static void on_ended(void *data, const struct wr_instance *instance)
     run->seconds = (double)(watched->last_us - watched->started_us) / 1e6;
     run->bytes_written = stats.bytes_written - watched->before.bytes_written;
     run->fsyncs = stats.fsyncs - watched->before.fsyncs;
+    run->rejects = atomic_load(&metrics->rejects);
     run->read_s = (double)atomic_load(&metrics->read_us) / 1e6;
     run->operators_s = (double)atomic_load(&metrics->operate_us) / 1e6;
     run->fsync_s = (double)(stats.fsync_us - watched->before.fsync_us) / 1e6;
@@ -241,13 +242,14 @@ static void on_ended(void *data, const struct wr_instance *instance)
     run->apply_s = decided_s > run->fsync_s ? decided_s - run->fsync_s : 0;
 }
 
-/* What ended the run goes to the parent, which knows what it was about; the rest is shown. */
+/* What ended the run goes to the parent, which knows what it was about. The rest is shown, but for
+ * what points into the store, which is gone soon. */
 static void child_log(struct wr_env *env, enum wr_level level, const char *text)
 {
     struct watched *watched = env->data;
     if (level == WR_LOG_ERROR) {
         snprintf(watched->error->text, sizeof watched->error->text, "%s", text);
-    } else {
+    } else if (!strstr(text, "see `weir rejects ")) {
         watched->bench->env->log(watched->bench->env, level, text);
     }
 }

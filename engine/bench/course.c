@@ -195,16 +195,29 @@ static int64_t kill_records(const struct course *course, const struct wr_bench_r
     return records < KILL_RECORDS_MAX ? (int64_t)records : KILL_RECORDS_MAX;
 }
 
+/* What is found of a job in one mode holds in all. NULL: nothing. */
+static const char *why_not(const struct course *course, const struct wr_bench_job *job)
+{
+    for (size_t i = 0; i < course->results->count; i++) {
+        const struct wr_bench_result *item = &course->results->items[i];
+        if (item->cell.job == job && item->damage.why_not) {
+            return item->damage.why_not;
+        }
+    }
+    return NULL;
+}
+
 static weir_status kill_item(struct course *course, struct wr_bench_result *item)
 {
     const struct wr_bench_view *view = course->view;
+    const char *known = why_not(course, item->cell.job);
     struct wr_bench_cell cell = item->cell;
     cell.records = kill_records(course, item);
     WR_TRY(begin(course, item));
-    if (wr_bench_kill(course->bench, &cell, item->kills, &item->damage, course->error) != WEIR_OK) {
+    if (!known && wr_bench_kill(course->bench, &cell, item->kills, &item->damage, course->error)) {
         return name_cell(course, &cell);
     }
-    item->has_damage = true;
+    item->has_damage = !known && !item->damage.why_not;
     course->done += wr_bench_kill_seconds(item->kills);
     view->damaged(view->data, course->results, item);
     return WEIR_OK;

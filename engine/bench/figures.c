@@ -33,6 +33,7 @@ void wr_bench_sample_of(const struct wr_bench_run *run, struct wr_bench_sample *
     double *figures = sample_out->figures;
     sample_out->records = run->records;
     sample_out->epochs = run->epochs;
+    sample_out->rejects = run->rejects;
     sample_out->seconds = run->seconds;
     figures[WR_BENCH_RECORDS_PER_S] = timed ? (double)run->records / run->seconds : NAN;
     figures[WR_BENCH_MB_PER_S] =

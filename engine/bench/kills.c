@@ -14,8 +14,8 @@
  * A job that is not built in is compared with a run of itself in exactly-once mode that nothing
  * disturbs. That says something only when its output is determined by its input; so it is run
  * twice, in epochs of different sizes, and has one input: where it has more, what is read first
- * depends on where a run starts. Where it says nothing, nothing is killed, a warning says why, and
- * all figures are 0.
+ * depends on where a run starts. Where it says nothing, nothing is killed, and why_not says
+ * why.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
@@ -238,9 +238,7 @@ static weir_status measure(struct kills *kills, const struct wr_run_options *opt
     const char *input = options->inputs.items[0].value, *why_not = NULL;
     WR_TRY(refer(kills, options, &why_not));
     if (why_not) {
-        wr_log(kills->bench->env, WR_LOG_WARN,
-               "job %s is not killed: what a kill does to its output could not be told, because %s",
-               kills->cell->job->name, why_not);
+        kills->damage->why_not = why_not;
         return WEIR_OK;
     }
     WR_TRY(run_attempts(kills, options, wanted));

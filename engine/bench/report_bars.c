@@ -58,12 +58,14 @@ static void damage_groups(FILE *script, const struct wr_report_section *section,
     fprintf(script, ")\n");
 }
 
-/* A block of x, height, count for each kind of damage; the highest, and how many groups. */
-static double damage_data(FILE *script, const struct wr_report_section *section, size_t *count_out)
+/* A block of x, height, count for each kind of damage that there is a number of: a block without
+ * one makes gnuplot crash. The highest, and how many groups. */
+static double damage_data(FILE *script, const struct wr_report_section *section, bool has[DAMAGES],
+                          size_t *count_out)
 {
     double top = 0;
     for (size_t kind = 0; kind < DAMAGES; kind++) {
-        fprintf(script, "$d%zu << EOD\n", kind);
+        has[kind] = false;
         *count_out = 0;
         const struct wr_bench_result *result;
         for (size_t at = 0; (result = wr_report_next(section, &at));) {
@@ -72,16 +74,18 @@ static double damage_data(FILE *script, const struct wr_report_section *section,
             }
             int64_t value = damage_of(&result->damage, kind);
             char text[WR_BENCH_NUMBER_MAX];
+            if (value >= 0 && !has[kind]) {
+                fprintf(script, "$d%zu << EOD\n", kind);
+                has[kind] = true;
+            }
             if (value >= 0) {
                 fprintf(script, "%.3f %.5f %s\n", (double)*count_out + ((double)kind - 1.5) * 0.2,
                         height_of(value), wr_bench_text_count(text, value));
                 top = fmax(top, height_of(value));
-            } else {
-                fprintf(script, "NaN NaN -\n");
             }
             (*count_out)++;
         }
-        fprintf(script, "EOD\n");
+        fprintf(script, "%s", has[kind] ? "EOD\n" : "");
     }
     return top;
 }
@@ -90,7 +94,8 @@ void wr_report_plot_damage(FILE *script, const struct wr_report_section *section
 {
     wr_report_plot_begin(script, WR_PLOT_DAMAGE, section, 440);
     size_t count = 0;
-    double top = fmax(damage_data(script, section, &count), 2);
+    bool has[DAMAGES];
+    double top = fmax(damage_data(script, section, has, &count), 2);
     damage_groups(script, section, count);
     fprintf(script, "set yrange [0:%g]\nset ytics ('0' 0", top + (count > 3 ? 1.5 : 0.7));
     for (int power = 0; power <= (int)top; power++) {
@@ -99,17 +104,21 @@ void wr_report_plot_damage(FILE *script, const struct wr_report_section *section
     }
     fprintf(script,
             ")\nset ylabel 'records, or keys of state (logarithmic)' textcolor rgb '#333333'\n"
-            "set boxwidth 0.18\nset style fill solid 1 noborder\nset key maxcols 4\n"
-            "plot \\\n");
+            "set boxwidth 0.18\nset style fill solid 1 noborder\nset key maxcols 4\n");
+    const char *before = "plot ";
     for (size_t kind = 0; kind < DAMAGES; kind++) {
+        if (!has[kind]) {
+            continue;
+        }
         fprintf(script,
-                "  $d%zu using 1:2 with boxes lc rgb '%s' title '%s', \\\n"
+                "%s$d%zu using 1:2 with boxes lc rgb '%s' title '%s', \\\n"
                 "  $d%zu using 1:2:3 with labels offset %s font 'sans-serif,%d' "
-                "textcolor rgb '#333333' notitle%s\n",
-                kind, damage_colours[kind], damage_names[kind], kind,
-                count > 3 ? "0,0.4 rotate by 90 left" : "0,0.6", count > 5 ? 10 : 12,
-                kind + 1 < DAMAGES ? ", \\" : "");
+                "textcolor rgb '#333333' notitle",
+                before, kind, damage_colours[kind], damage_names[kind], kind,
+                count > 3 ? "0,0.4 rotate by 90 left" : "0,0.6", count > 5 ? 10 : 12);
+        before = ", \\\n  ";
     }
+    fprintf(script, "\n");
 }
 
 /* ---- Where the time goes --------------------------------------------------------------------- */

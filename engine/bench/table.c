@@ -248,6 +248,12 @@ void wr_bench_table_damage(FILE *file, const struct wr_bench_results *results,
         fprintf(file, "%-13s %9s %6s %10s %9s %9s %9s %9s %8s %8s\n", "delivery", "epoch", "kills",
                 "records", "lost", "repeated", "reordered", "bad keys", "ms p50", "ms max");
     }
+    if (!result->has_damage) {
+        put_name(file, result);
+        fprintf(file, " %6s %10s %9s %9s %9s %9s %8s %8s\n", "-", "-", "-", "-", "-", "-", "-",
+                "-");
+        return;
+    }
     char expected[WR_BENCH_NUMBER_MAX], lost[WR_BENCH_NUMBER_MAX], repeated[WR_BENCH_NUMBER_MAX];
     char reordered[WR_BENCH_NUMBER_MAX], state[WR_BENCH_NUMBER_MAX] = "-", p50[SHORT], most[SHORT];
     bool recovered = wr_histogram_count(&damage->recovery) > 0;

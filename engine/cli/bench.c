@@ -5,6 +5,7 @@
 #include "engine/cli/bench.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,15 +111,67 @@ static void say_estimate(const struct wr_bench_arguments *arguments,
 {
     double seconds = wr_bench_plan_seconds(&arguments->options, results);
     FILE *file = arguments->json ? stderr : stdout;
-    if (seconds > 90) {
-        fprintf(file, "%zu cells, about %.0f minutes\n", results->count, seconds / 60);
-    } else if (seconds > 0) {
-        fprintf(file, "%zu cells, about %.0f seconds\n", results->count, seconds);
+    double shown = seconds > 90 ? round(seconds / 60) : fmax(round(seconds), 1);
+    fprintf(file, "%zu cell%s", results->count, results->count == 1 ? "" : "s");
+    if (seconds > 0) {
+        fprintf(file, ", about %.0f %s%s\n", shown, seconds > 90 ? "minute" : "second",
+                shown > 1 ? "s" : "");
     } else {
-        fprintf(file, "%zu cells; how long that takes depends on how fast the records go\n",
-                results->count);
+        fprintf(file, "; how long that takes depends on how fast the records go\n");
     }
     fflush(file);
+}
+
+/* What is to be known of a job beside its figures, each once. */
+static void warn_of_job(struct wr_env *env, const struct wr_bench_results *results,
+                        const struct wr_bench_job *job)
+{
+    int64_t records = 0, rejects = 0;
+    const char *why_not = NULL;
+    bool differs = false;
+    for (size_t i = 0; i < results->count; i++) {
+        const struct wr_bench_result *item = &results->items[i];
+        const struct wr_bench_damage *damage = &item->damage;
+        if (item->cell.job != job || item->cell.kind != WR_BENCH_WEIR) {
+            continue;
+        }
+        for (size_t run = 0; run < item->run_count; run++) {
+            records += item->runs[run].records;
+            rejects += item->runs[run].rejects;
+        }
+        why_not = why_not ? why_not : damage->why_not;
+        differs |=
+            item->has_damage && item->cell.delivery == WR_EXACTLY_ONCE &&
+            (damage->lost || damage->repeated || damage->reordered || damage->state_errors > 0);
+    }
+    if (rejects > 0) {
+        wr_log(env, WR_LOG_WARN,
+               "job %s rejected %" PRId64 " of its %" PRId64
+               " records (dead letters); its rates count them",
+               job->name, rejects, records);
+    }
+    if (why_not) {
+        wr_log(env, WR_LOG_WARN,
+               "job %s was not killed: what a kill does to its output could not be told, because "
+               "%s",
+               job->name, why_not);
+    }
+    if (differs && !job->input) {
+        wr_log(env, WR_LOG_WARN,
+               "job %s: output that depends on anything but records and state kept in weir "
+               "(static variables, the clock, chance) cannot be compared, and looks lost or "
+               "repeated in exactly-once too",
+               job->name);
+    }
+}
+
+static void warn_of_jobs(struct wr_env *env, const struct wr_bench_results *results)
+{
+    for (size_t i = 0; i < results->count; i++) {
+        if (i == 0 || results->items[i].cell.job != results->items[i - 1].cell.job) {
+            warn_of_job(env, results, results->items[i].cell.job);
+        }
+    }
 }
 
 static weir_status make_report(const struct wr_bench_arguments *arguments,
@@ -168,6 +221,7 @@ static weir_status measure(struct wr_bench_arguments *arguments, struct wr_bench
         wr_bench_line_cell(stdout, results, &results->items[i]);
     }
     WR_TRY(wr_cli_flush(error));
+    warn_of_jobs(bench->env, results);
     if (arguments->report) {
         WR_TRY(make_report(arguments, results, error));
         wr_log(bench->env, WR_LOG_NOTICE, "report: %s/index.html", arguments->report);

@@ -176,6 +176,32 @@ static void little_is_enough(void **state)
     free(made);
 }
 
+/* One mode, killed, of a job that keeps no state: the plot has no series of state, which would hold
+ * no number, and gnuplot would crash of it. Where nothing was killed there is no such plot. */
+static void a_series_without_a_number_is_left_out(void **state)
+{
+    (void)state;
+    struct made *made = report();
+    struct wr_error error = {.status = WEIR_OK};
+    struct wr_bench_result *only = &made->items[RESULTS - KINDS];
+    made->job.name = "copy";
+    made->results.items = only;
+    made->results.count = 1;
+    only->has_damage = true;
+    only->damage = (struct wr_bench_damage){.kills = 3, .expected = 10, .state_errors = -1};
+    assert_int_equal(wr_bench_report_check("stateless", &error), WEIR_OK);
+    wr_bench_report("stateless", &made->results, wr_bytes("", 0), &error);
+    assert_string_equal(error.text, "");
+    assert_int_equal(access("stateless/damage.svg", R_OK), 0);
+    only->has_damage = false;
+    only->damage = (struct wr_bench_damage){.why_not = "of chance", .state_errors = -1};
+    assert_int_equal(wr_bench_report_check("unkilled", &error), WEIR_OK);
+    wr_bench_report("unkilled", &made->results, wr_bytes("", 0), &error);
+    assert_string_equal(error.text, "");
+    assert_int_not_equal(access("unkilled/damage.svg", R_OK), 0);
+    free(made);
+}
+
 /* Without gnuplot the check says which package has it, and leaves nothing behind. */
 static void a_missing_gnuplot_is_named(void **state)
 {
@@ -202,6 +228,7 @@ int main(void)
         cmocka_unit_test(names_in_the_page_are_its_own),
         cmocka_unit_test(only_a_report_is_replaced),
         cmocka_unit_test(little_is_enough),
+        cmocka_unit_test(a_series_without_a_number_is_left_out),
         cmocka_unit_test(a_missing_gnuplot_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
