@@ -36,6 +36,9 @@ struct feed {
     struct wr_polled polled;
     struct loop_record records[WR_POLL_RECORDS_MAX]; /* polled; from `at` on not yet given */
     size_t at, count;
+    int64_t given_bytes; /* of what the loop was given, which it decides */
+    double polled_s, given_s; /* time of all polls; the share of what the loop was given */
+    double poll_s; /* of the last one */
     struct wr_store_vfs *vfs;
     int64_t bytes_before, fsyncs_before, fsync_us_before; /* of opening */
     int64_t started_us, last_us, deadline_us; /* of the monotonic clock; deadline 0: none */
@@ -78,11 +81,11 @@ static bool feed_fill(struct feed *feed)
                                                 .value = record->value.data,
                                                 .key_size = record->key.size,
                                                 .value_size = record->value.size};
-        feed->result->run.input_bytes += (int64_t)(record->key.size + record->value.size);
     }
     feed->at = 0;
     feed->count = feed->polled.count;
-    feed->result->run.read_s += (double)(feed->env->monotonic_us(feed->env) - from_us) / 1e6;
+    feed->poll_s = (double)(feed->env->monotonic_us(feed->env) - from_us) / 1e6;
+    feed->polled_s += feed->poll_s;
     return true;
 }
 
@@ -98,10 +101,16 @@ static int64_t feed_poll(void *data, int64_t most, const struct loop_record **re
     size_t count = feed->count - feed->at;
     count = (int64_t)count > most ? (size_t)most : count;
     *records_out = feed->records + feed->at;
+    for (size_t i = feed->at; i < feed->at + count; i++) {
+        feed->given_bytes += (int64_t)(feed->records[i].key_size + feed->records[i].value_size);
+    }
+    feed->given_s += count > 0 ? feed->poll_s * (double)count / (double)feed->count : 0;
     feed->at += count;
     return (int64_t)count;
 }
 
+/* What was polled and is not given yet is nothing that the loop did: its bytes do not count, and
+ * its time is no reading. */
 static void feed_decided(void *data, int64_t records)
 {
     struct feed *feed = data;
@@ -110,9 +119,13 @@ static void feed_decided(void *data, int64_t records)
     wr_histogram_add(&run->decide, now_us - feed->last_us, 1);
     run->records += records;
     run->epochs++;
+    run->input_bytes = feed->given_bytes;
+    run->read_s = feed->given_s;
     run->bytes_written = feed->vfs->bytes_written - feed->bytes_before;
     run->fsyncs = feed->vfs->fsyncs - feed->fsyncs_before;
     run->fsync_s = (double)(feed->vfs->fsync_us - feed->fsync_us_before) / 1e6;
+    run->seconds = (double)(now_us - feed->started_us) / 1e6;
+    run->apply_s = run->seconds - feed->polled_s - run->fsync_s;
     feed->last_us = now_us;
 }
 
@@ -152,7 +165,6 @@ static weir_status run_loop(struct feed *feed, enum loop_job job, struct wr_erro
         [WR_SYNC_FULL] = "full", [WR_SYNC_NORMAL] = "normal", [WR_SYNC_OFF] = "off"};
     const struct loop_input input = {feed, feed_seek, feed_poll, feed_decided};
     const struct wr_bench_cell *cell = feed->cell;
-    struct wr_bench_run *run = &feed->result->run;
     char text[WR_ERROR_TEXT_MAX / 2];
     WR_TRY(wr_store_vfs_open(feed->env, &feed->vfs, error));
     const struct loop_options options = {
@@ -170,8 +182,6 @@ static weir_status run_loop(struct feed *feed, enum loop_job job, struct wr_erro
                        "and start again",
                        feed->path, text);
     }
-    run->seconds = (double)(feed->last_us - feed->started_us) / 1e6;
-    run->apply_s = run->seconds - run->read_s - run->fsync_s;
     return WEIR_OK;
 }
 
