@@ -222,9 +222,9 @@ weir_status wr_bench_kill(struct wr_bench *bench, const struct wr_bench_cell *ce
                           struct wr_bench_damage *damage_out, struct wr_error *error);
 
 /* Runs `child` in a forked process, with its standard streams as they are, and receives `size`
- * bytes of what it put into `result`. 75 when it was killed or ended otherwise than with 0; the
- * text says how. usage_out NULL: not wanted. When this process is asked to end, the child is
- * killed, and the error is native EINTR. (child.c) */
+ * bytes of what it put into `result`. 75 when somebody killed it; 70 when it crashed, or ended by
+ * itself; the text says how. usage_out NULL: not wanted. When this process is asked to end, the
+ * child is killed, and the error is native EINTR. (child.c) */
 struct rusage;
 typedef int (*wr_bench_child_fn)(void *data, void *result);
 weir_status wr_bench_child(wr_bench_child_fn child, void *data, void *result, size_t size,
@@ -233,6 +233,8 @@ weir_status wr_bench_child(wr_bench_child_fn child, void *data, void *result, si
 weir_status wr_bench_child_within(double seconds_max, wr_bench_child_fn child, void *data,
                                   void *result, size_t size, struct rusage *usage_out,
                                   struct wr_error *error);
+/* Whether a signal is one by which a process is asked, or made, to end; others are crashes. */
+bool wr_bench_is_request(int number);
 /* What a child does first, also one that is forked elsewhere: it ends with its parent, and is ended
  * by signals as any process is. */
 void wr_bench_child_begin(void);

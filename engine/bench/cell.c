@@ -290,8 +290,9 @@ static weir_status judge(weir_status status, const struct wr_error *said, struct
         return wr_fail(error, said->status, said->exit_code, "%s", said->text);
     }
     if (status != WEIR_OK && said->text[0] && error->native != EINTR) {
+        enum wr_exit code = error->exit_code;
         wr_error_clear(error);
-        return wr_fail(error, status, WR_EXIT_AGAIN, "%s", said->text);
+        return wr_fail(error, status, code, "%s", said->text);
     }
     return status;
 }

@@ -30,6 +30,11 @@ void wr_bench_child_begin(void)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
+bool wr_bench_is_request(int number)
+{
+    return number == SIGKILL || number == SIGTERM || number == SIGINT || number == SIGHUP;
+}
+
 static double now_s(void)
 {
     struct timespec now;
@@ -108,13 +113,25 @@ static weir_status judge(enum receiving receiving, int status, double seconds_ma
     if (WIFSIGNALED(status)) {
         int number = WTERMSIG(status);
         const char *name = strsignal(number);
+        if (!wr_bench_is_request(number)) {
+            return wr_fail(error, WEIR_FATAL, WR_EXIT_BUG,
+                           "the job, or weir, crashed by signal %d (%s) while it was measured; "
+                           "run the job by `weir run` to see where",
+                           number, name ? name : "unknown");
+        }
         return wr_fail(error, WEIR_RETRY, WR_EXIT_AGAIN,
                        "a run was killed by signal %d (%s); start again", number,
                        name ? name : "unknown");
     }
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        return wr_fail(error, WEIR_RETRY, WR_EXIT_AGAIN, "a run ended with %d; start again",
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_BUG,
+                       "a run ended by itself before it was over, with exit code %d; does the job "
+                       "call exit?",
                        WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+    }
+    if (got == 0 && size > 0) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_BUG,
+                       "a run ended by itself before it was over; does the job call exit?");
     }
     if (got != size) {
         return wr_fail(error, WEIR_RETRY, WR_EXIT_AGAIN,

@@ -207,6 +207,12 @@ static weir_status judge(const struct child *child, int status, bool *killed_out
     if (*killed_out || (WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
         return WEIR_OK;
     }
+    if (WIFSIGNALED(status) && !wr_bench_is_request(WTERMSIG(status))) {
+        return wr_fail(error, WEIR_FATAL, WR_EXIT_BUG,
+                       "the job, or weir, crashed by signal %d (%s) in a run that is killed and "
+                       "started again; run the job by `weir run` to see where",
+                       WTERMSIG(status), strsignal(WTERMSIG(status)));
+    }
     if (WIFSIGNALED(status)) {
         return wr_fail(error, WEIR_RETRY, WR_EXIT_AGAIN,
                        "a run that nobody killed ended by signal %d (%s)%s; start again",

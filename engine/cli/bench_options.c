@@ -126,15 +126,18 @@ static weir_status each_item(struct wr_bench_arguments *arguments, const struct 
                                                  struct wr_error *),
                              struct wr_error *error)
 {
-    char *list = wr_arena_string(&arguments->arena, value), *rest = NULL;
+    char *list = wr_arena_string(&arguments->arena, value), *rest = list;
     if (!list) {
         return wr_fail_memory(error);
     }
-    char *item = strtok_r(list, ",", &rest);
-    if (!item) {
+    if (!*list) {
         return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE, "--%s is an empty list", option->name);
     }
-    for (; item; item = strtok_r(NULL, ",", &rest)) {
+    for (char *item; (item = strsep(&rest, ","));) {
+        if (!*item) {
+            return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                           "--%s is \"%s\", a list with an empty item", option->name, value);
+        }
         WR_TRY(each(arguments, item, error));
     }
     return WEIR_OK;
@@ -238,8 +241,14 @@ static weir_status add_epoch_records(struct wr_bench_arguments *arguments, const
                                      struct wr_error *error)
 {
     int64_t number = 0;
+    if (strcmp(item, "0") == 0) {
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "--epoch-records has 0; it takes numbers from 1 to %d, and adaptive: as the "
+                       "engine chooses",
+                       WR_EPOCH_RECORDS_MAX);
+    }
     if (*item >= '0' && *item <= '9') {
-        WR_TRY(wr_option_number("--epoch-records", item, 0, WR_EPOCH_RECORDS_MAX, &number, error));
+        WR_TRY(wr_option_number("--epoch-records", item, 1, WR_EPOCH_RECORDS_MAX, &number, error));
     } else if (strcmp(item, "adaptive") != 0) {
         const char *const names[] = {"adaptive", NULL};
         const char *near = wr_nearest(item, names);
@@ -339,6 +348,9 @@ static weir_status take_argument(void *context, const struct wr_option *option, 
         arguments->json = true;
         return WEIR_OK;
     case OPTION_DIR:
+        if (!*value) {
+            return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE, "--dir is empty; it takes a folder");
+        }
         arguments->dir = value;
         return WEIR_OK;
     case OPTION_REPORT:

@@ -12,13 +12,15 @@ import subprocess
 import time
 import unittest
 
-from cli_kit import AGAIN, CONFIG, COPY, IO, NO_INPUT, USAGE, WEIR, CliTest
+from cli_kit import AGAIN, CONFIG, COPY, IO, JOBS, NO_INPUT, USAGE, WEIR, CliTest
 
 FIELDS = """job delivery epoch_records sync repeat records seconds records_per_s
             ratio_to_at_least_once decide_us_p50 decide_us_p99 decide_us_p999 decide_us_max
             latency_us_p50 latency_us_p99 latency_us_p999 bytes_per_record fsyncs_per_record
             cpu_s_per_million rss_kib kills lost repeated reordered state_errors
             recovery_ms""".split()
+BUG = 70
+ODD = JOBS / "bench_odd.so"
 MODES = ["exactly-once", "at-least-once", "at-most-once"]
 KINDS = ["weir", "weir", "weir", "no_positions", "loop", "raw_overwrite", "raw_append"]
 
@@ -141,6 +143,36 @@ class Bench(CliTest):
                          "0", "--seconds", "0.05", "--repeat", "1", code=USAGE)[1]
         self.assertIn("cannot measure", err)
 
+    def test_a_job_of_chance(self):
+        """Nothing is killed, which has no figures; why, once, below the table."""
+        args = ["--job", ODD, "-D", "how=clock", "--sync", "off", "--records", "300", "--repeat",
+                "1", "--kills", "1", "--epoch-records", "adaptive", "--rate", "100000"]
+        out, err = self.bench(*args)
+        self.assertEqual(err.count("was not killed"), 1, err)
+        self.assertEqual(err.count("\n"), 1, err)
+        rows = [line.split() for line in out.splitlines() if line.startswith("exactly-once")]
+        self.assertEqual(rows[2], ["exactly-once", "adaptive"] + ["-"] * 8)
+        for line in self.bench(*args, "--json")[0].splitlines():
+            row = json.loads(line)
+            for name in ("kills", "expected", "lost", "repeated", "reordered", "recovery_ms"):
+                self.assertIsNone(row.get(name), row)
+
+    def test_dead_letters(self):
+        """Are told once, and not where to look for them: that store is gone."""
+        err = self.bench("--job", ODD, "-D", "how=reject", "--sync", "off", "--records", "300",
+                         "--repeat", "2", "--kills", "0", "--delivery", "exactly-once",
+                         "--epoch-records", "adaptive", "--rate", "100000")[1]
+        self.assertIn(f"job {ODD} rejected 200 of its 600 records", err)
+        self.assertEqual(err.count("\n"), 1, err)
+
+    def test_a_job_that_ends_the_process(self):
+        """It crashed, or ended by itself: nobody killed it, and to start again is no help."""
+        for how, text in [("abort", "crashed by signal 6"), ("exit", "by itself before it was")]:
+            err = self.bench("--job", ODD, "-D", f"how={how}", "--sync", "off", "--kills", "0",
+                             "--seconds", "0.05", "--repeat", "1", code=BUG)[1]
+            self.assertIn(text, err)
+            self.assertIn("exactly-once, epoch 1, sync off", err)
+
     def test_mistakes(self):
         """Nothing is measured, and the nearest right word is named."""
         for args, text in [
@@ -148,8 +180,14 @@ class Bench(CliTest):
                 (["--sync", "full,ful"], "did you mean full?"),
                 (["--epoch-records", "1,adaptve"], "did you mean adaptive?"),
                 (["--job", "cuont"], "did you mean count?"),
-                (["--epoch-records", "16777217"], "from 0 to 16777216"),
-                (["--delivery", ","], "empty list"),
+                (["--epoch-records", "16777217"], "from 1 to 16777216"),
+                (["--epoch-records", "0"], "adaptive"),
+                (["--delivery", ""], "empty list"),
+                (["--delivery", ","], "empty item"),
+                (["--epoch-records", "1,,2"], "empty item"),
+                (["--epoch-ms", "5,"], "empty item"),
+                (["--sync", ",off"], "empty item"),
+                (["--dir", ""], "takes a folder"),
                 (["--seconds", "x"], "from 0.01 to 86400"),
                 (["--seconds", "1", "--records", "5"], "give one"),
                 (["--repeat", "0"], "from 1 to 1000"),

@@ -49,23 +49,32 @@ static int end_with(void *data, void *result)
     if (code < 0) {
         kill(getpid(), -code);
     }
+    if (code == 0) {
+        _exit(0);
+    }
     return code;
 }
 
-/* A child that fails, or is killed, gives no result; the error says how it ended. */
+/* A child that somebody kills can be started again; one that crashes or ends by itself cannot. */
 static void an_unwell_child_is_an_error(void **state)
 {
     (void)state;
     static const struct {
         int code;
+        weir_status status;
+        enum wr_exit exit_code;
         const char *text;
-    } cases[] = {{3, "ended with 3"}, {-SIGKILL, "signal 9"}, {-SIGTERM, "signal 15"}};
+    } cases[] = {{-SIGKILL, WEIR_RETRY, WR_EXIT_AGAIN, "killed by signal 9"},
+                 {-SIGTERM, WEIR_RETRY, WR_EXIT_AGAIN, "killed by signal 15"},
+                 {-SIGABRT, WEIR_FATAL, WR_EXIT_BUG, "crashed by signal 6"},
+                 {3, WEIR_FATAL, WR_EXIT_BUG, "by itself before it was over, with exit code 3"},
+                 {0, WEIR_FATAL, WR_EXIT_BUG, "by itself before it was over; "}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct wr_error error = {.status = WEIR_OK};
         int code = cases[i].code, result = 0;
         assert_int_equal(wr_bench_child(end_with, &code, &result, sizeof result, NULL, &error),
-                         WEIR_RETRY);
-        assert_int_equal(error.exit_code, WR_EXIT_AGAIN);
+                         cases[i].status);
+        assert_int_equal(error.exit_code, cases[i].exit_code);
         assert_non_null(strstr(error.text, cases[i].text));
     }
 }
