@@ -17,6 +17,7 @@
 #include <sqlite3.h>
 
 #include "engine/bench/bench.h"
+#include "tests/lib/bench_place.h"
 #include "tests/bench/loop.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -270,27 +271,6 @@ static void errors_name_the_file(void **state)
 
 /* ---- As the bench runs them ------------------------------------------------------------------ */
 
-struct place {
-    struct wr_env env;
-    struct wr_bench bench;
-    struct wr_error error;
-};
-
-static void open_place(struct place *place)
-{
-    *place = (struct place){.error = {.status = WEIR_OK}};
-    wr_env_init(&place->env);
-    assert_int_equal(wr_bench_open(&place->env, ".", &place->bench, &place->error), WEIR_OK);
-}
-
-/* Nothing is left of a run. */
-static void close_place(struct place *place)
-{
-    assert_int_equal(rmdir(place->bench.folder), 0);
-    assert_int_equal(mkdir(place->bench.folder, 0700), 0);
-    wr_bench_close(&place->bench);
-}
-
 static struct wr_bench_cell cell_of(const char *job)
 {
     return (struct wr_bench_cell){.kind = WR_BENCH_LOOP,
@@ -312,13 +292,13 @@ static void loop_runs_say_what_they_did(void **state)
                  {"count", 0, 1, WR_SYNC_NORMAL},
                  {"wordcount", 1024, 3, WR_SYNC_FULL}};
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct place place;
+        struct bench_place place;
         struct wr_bench_run run_of;
         struct wr_bench_cell cell = cell_of(cases[i].job);
         cell.records = 2500;
         cell.epoch_records = cases[i].batch;
         cell.sync = cases[i].sync;
-        open_place(&place);
+        bench_place_open(&place);
 
         assert_int_equal(wr_bench_loop_run(&place.bench, &cell, &run_of, &place.error), WEIR_OK);
 
@@ -332,37 +312,37 @@ static void loop_runs_say_what_they_did(void **state)
         /* A key has 1 or 2 digits; a line ends with the last word that fits. */
         assert_true(run_of.input_bytes > (int64_t)2500 * 40 &&
                     run_of.input_bytes < (int64_t)2500 * 63);
-        close_place(&place);
+        bench_place_close(&place);
     }
 }
 
 static void a_loop_of_some_seconds_ends_by_itself(void **state)
 {
     (void)state;
-    struct place place;
+    struct bench_place place;
     struct wr_bench_run run_of;
     struct wr_bench_cell cell = cell_of("count");
     cell.seconds = 0.05;
     cell.epoch_records = 10;
     cell.sync = WR_SYNC_OFF;
-    open_place(&place);
+    bench_place_open(&place);
 
     assert_int_equal(wr_bench_loop_run(&place.bench, &cell, &run_of, &place.error), WEIR_OK);
     assert_true(run_of.seconds >= 0.05);
     assert_int_equal(run_of.records, 10 * run_of.epochs);
     assert_true(run_of.input_bytes <= run_of.records * (cell.value_bytes + 2)); /* key: 2 digits */
-    close_place(&place);
+    bench_place_close(&place);
 }
 
 static void loop_runs_that_cannot_be_say_why(void **state)
 {
     (void)state;
-    struct place place;
+    struct bench_place place;
     struct wr_bench_run run_of;
     const struct wr_bench_job other = {.name = "./mine.so"};
     struct wr_bench_cell cell = cell_of("count");
     cell.records = 10;
-    open_place(&place);
+    bench_place_open(&place);
 
     cell.job = &other;
     assert_int_equal(wr_bench_loop_run(&place.bench, &cell, &run_of, &place.error), WEIR_MISUSE);
@@ -381,7 +361,7 @@ static void loop_runs_that_cannot_be_say_why(void **state)
     assert_int_not_equal(wr_bench_loop_run(&gone, &cell, &run_of, &place.error), WEIR_OK);
     assert_non_null(strstr(place.error.text, "/gone/loop"));
     assert_int_equal(place.error.exit_code, WR_EXIT_NO_INPUT);
-    close_place(&place);
+    bench_place_close(&place);
 }
 
 int main(void)

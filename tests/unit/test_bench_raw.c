@@ -14,29 +14,9 @@
 #include <cmocka.h>
 
 #include "engine/bench/bench.h"
+#include "tests/lib/bench_place.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-
-struct place {
-    struct wr_env env;
-    struct wr_bench bench;
-    struct wr_error error;
-};
-
-static void open_place(struct place *place)
-{
-    *place = (struct place){.error = {.status = WEIR_OK}};
-    wr_env_init(&place->env);
-    assert_int_equal(wr_bench_open(&place->env, ".", &place->bench, &place->error), WEIR_OK);
-}
-
-/* Nothing is left of a run. */
-static void close_place(struct place *place)
-{
-    assert_int_equal(rmdir(place->bench.folder), 0);
-    assert_int_equal(mkdir(place->bench.folder, 0700), 0);
-    wr_bench_close(&place->bench);
-}
 
 static struct wr_bench_cell cell_of(enum wr_bench_kind kind)
 {
@@ -63,14 +43,14 @@ static void raw_runs_write_what_they_say(void **state)
         {WR_BENCH_RAW_OVERWRITE, WR_SYNC_FULL, 9e6, 25, 25}, /* larger than the file would be */
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct place place;
+        struct bench_place place;
         struct wr_bench_run run_of;
         struct wr_bench_cell cell = cell_of(cases[i].kind);
         cell.records = 247;
         cell.transaction_records = 10;
         cell.transaction_bytes = cases[i].bytes;
         cell.sync = cases[i].sync;
-        open_place(&place);
+        bench_place_open(&place);
 
         assert_int_equal(wr_bench_raw_run(&place.bench, &cell, &run_of, &place.error), WEIR_OK);
 
@@ -80,7 +60,7 @@ static void raw_runs_write_what_they_say(void **state)
         assert_int_equal(run_of.fsyncs, cases[i].fsyncs);
         assert_int_equal(wr_histogram_count(&run_of.decide), 25);
         assert_true(run_of.seconds > 0);
-        close_place(&place);
+        bench_place_close(&place);
     }
 }
 
@@ -88,7 +68,7 @@ static void raw_runs_write_what_they_say(void **state)
 static void appended_bytes_are_in_the_file(void **state)
 {
     (void)state;
-    struct place place;
+    struct bench_place place;
     struct wr_bench_run run_of;
     struct wr_bench_cell cell = cell_of(WR_BENCH_RAW_APPEND);
     struct rlimit before, limit;
@@ -96,7 +76,7 @@ static void appended_bytes_are_in_the_file(void **state)
     cell.transaction_records = 1;
     cell.transaction_bytes = 1000;
     cell.sync = WR_SYNC_OFF;
-    open_place(&place);
+    bench_place_open(&place);
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     limit = before;
@@ -111,17 +91,17 @@ static void appended_bytes_are_in_the_file(void **state)
     setrlimit(RLIMIT_FSIZE, &before);
     assert_non_null(strstr(place.error.text, "cannot write "));
     assert_int_equal(place.error.exit_code, WR_EXIT_IO);
-    close_place(&place);
+    bench_place_close(&place);
 }
 
 static void raw_runs_that_cannot_be_say_why(void **state)
 {
     (void)state;
-    struct place place;
+    struct bench_place place;
     struct wr_bench_run run_of;
     struct wr_bench_cell cell = cell_of(WR_BENCH_RAW_OVERWRITE);
     cell.seconds = 0.01;
-    open_place(&place);
+    bench_place_open(&place);
 
     assert_int_equal(wr_bench_raw_run(&place.bench, &cell, &run_of, &place.error), WEIR_MISUSE);
     assert_int_equal(place.error.exit_code, WR_EXIT_BUG);
@@ -137,7 +117,7 @@ static void raw_runs_that_cannot_be_say_why(void **state)
     assert_int_not_equal(wr_bench_raw_run(&gone, &cell, &run_of, &place.error), WEIR_OK);
     assert_non_null(strstr(place.error.text, "cannot make "));
     assert_int_equal(place.error.exit_code, WR_EXIT_NO_INPUT);
-    close_place(&place);
+    bench_place_close(&place);
 }
 
 int main(void)
