@@ -31,9 +31,9 @@ DATA = ROOT / "docs" / "performance"
 
 ONE = ["--delivery", "exactly-once", "--epoch-records", "adaptive", "--kills", "0"]
 BENCH = {  # weir bench, with these
-    "delivery": ["--epoch-records", "1,100,10000,adaptive", "--seconds", "1", "--repeat", "9"],
+    "delivery": ["--epoch-records", "1,100,10000,adaptive", "--seconds", "0.5", "--repeat", "7"],
     "copy": ["--job", "copy", *ONE, "--seconds", "3"],
-    "many-keys": ["--keys", "2000000", "--cache", "512M", *ONE, "--seconds", "10", "--repeat", "3"],
+    "many-keys": ["--keys", "2000000", "--cache", "512M", *ONE, "--seconds", "5", "--repeat", "2"],
     "slow": [*ONE, "--rate", "1000", "--seconds", "5", "--repeat", "3"],
     "paced": [*ONE, "--rate", "10000", "--seconds", "5", "--repeat", "3"],
     "sync": ["--epoch-records", "1,adaptive", "--sync", "full,normal,off", "--seconds", "0.5",
