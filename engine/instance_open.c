@@ -221,7 +221,9 @@ static weir_status fit_store(struct wr_instance *instance, struct wr_catalog *ca
     }
     WR_TRY(wr_change_apply(instance, error));
     WR_FAULT(fault, start_after_change, error);
-    WR_TRY(wr_store_catalog(instance->store, &instance->arena, catalog, error));
+    if (touches) {
+        WR_TRY(wr_store_catalog(instance->store, &instance->arena, catalog, error));
+    }
     WR_TRY(wr_change_check(instance, catalog, error));
     WR_TRY(wr_inputs_start(instance, catalog, error));
     WR_TRY(upgrade_states(instance, catalog, error));

@@ -31,7 +31,6 @@
 
 enum {
     SHOW_MS = 200,
-    LINGER_US = 1000, /* an adaptive epoch is not sealed younger while records wait */
     END_WAIT_MS = 10000, /* after a signal or an error */
 };
 

@@ -99,7 +99,8 @@ bool wr_changelog_next(struct wr_changelog_reader *reader, struct wr_folded *cha
     return true;
 }
 
-weir_status wr_changelog_replay(weir_bytes bytes, struct wr_cache *cache, struct wr_error *error)
+weir_status wr_changelog_each(weir_bytes bytes, wr_changelog_visit visit, void *data,
+                              struct wr_error *error)
 {
     struct wr_changelog_reader reader;
     const char *why = "";
@@ -109,12 +110,21 @@ weir_status wr_changelog_replay(weir_bytes bytes, struct wr_cache *cache, struct
         struct wr_folded change;
         good = wr_changelog_next(&reader, &change, &more, &why);
         if (good && more) {
-            uint64_t hash = wr_hash(change.node, change.key, change.slot);
-            if (!wr_cache_set(cache, change.node, change.key, change.slot, hash, change.value,
-                              true)) {
-                return wr_fail_memory(error);
-            }
+            WR_TRY(visit(data, &change, error));
         }
     }
     return good ? WEIR_OK : wr_fail(error, WEIR_FATAL, WR_EXIT_DATA, "%s", why);
+}
+
+static weir_status make_dirty(void *data, const struct wr_folded *change, struct wr_error *error)
+{
+    uint64_t hash = wr_hash(change->node, change->key, change->slot);
+    return wr_cache_set(data, change->node, change->key, change->slot, hash, change->value, true)
+               ? WEIR_OK
+               : wr_fail_memory(error);
+}
+
+weir_status wr_changelog_replay(weir_bytes bytes, struct wr_cache *cache, struct wr_error *error)
+{
+    return wr_changelog_each(bytes, make_dirty, cache, error);
 }

@@ -34,8 +34,14 @@ bool wr_changelog_open(struct wr_changelog_reader *reader, weir_bytes bytes, con
 bool wr_changelog_next(struct wr_changelog_reader *reader, struct wr_folded *change_out,
                        bool *more_out, const char **why_out);
 
-/* Makes every change of a blob a dirty entry. 65 names what is wrong with the blob, without saying
- * where it was found. */
+typedef weir_status (*wr_changelog_visit)(void *data, const struct wr_folded *change,
+                                          struct wr_error *error);
+/* Every change of a blob, in order, until one fails. 65 names what is wrong with the blob, without
+ * saying where it was found. */
+weir_status wr_changelog_each(weir_bytes bytes, wr_changelog_visit visit, void *data,
+                              struct wr_error *error);
+
+/* Makes every change of a blob a dirty entry, as wr_changelog_each. */
 weir_status wr_changelog_replay(weir_bytes bytes, struct wr_cache *cache, struct wr_error *error);
 
 #endif

@@ -34,15 +34,22 @@ weir_status wr_reader_changelog(struct wr_reader *reader, int64_t *epoch, struct
     return copied ? WEIR_OK : wr_fail_memory(error);
 }
 
-weir_status wr_reader_fail_changelog(struct wr_reader *reader, int64_t epoch,
-                                     const struct wr_error *why, struct wr_error *error)
+/* The error for a row: `why` is what is wrong with it, or that memory ran out. */
+static weir_status fail_row(struct wr_sql *sql, int64_t epoch, const struct wr_error *why,
+                            struct wr_error *error)
 {
     if (why->exit_code != WR_EXIT_DATA) {
         *error = *why;
         return why->status;
     }
-    return wr_sql_broken(&reader->sql, error, "the changes of state of epoch %lld: %.300s",
-                         (long long)epoch, why->text);
+    return wr_sql_broken(sql, error, "the changes of state of epoch %lld: %.300s", (long long)epoch,
+                         why->text);
+}
+
+weir_status wr_reader_fail_changelog(struct wr_reader *reader, int64_t epoch,
+                                     const struct wr_error *why, struct wr_error *error)
+{
+    return fail_row(&reader->sql, epoch, why, error);
 }
 
 weir_status wr_reader_has_state(struct wr_reader *reader, bool *has_out, struct wr_error *error)
@@ -86,23 +93,14 @@ static struct wr_node_changes *count_of(struct counts *counts, uint32_t node)
     return &counts->items[counts->count++];
 }
 
-static weir_status count_row(struct counts *counts, weir_bytes changes, struct wr_error *error)
+static weir_status count_change(void *data, const struct wr_folded *change, struct wr_error *error)
 {
-    struct wr_changelog_reader reader;
-    const char *why = "";
-    bool more = true, good = wr_changelog_open(&reader, changes, &why);
-    while (good && more) {
-        struct wr_folded change;
-        good = wr_changelog_next(&reader, &change, &more, &why);
-        if (good && more) {
-            struct wr_node_changes *count = count_of(counts, change.node);
-            if (!count) {
-                return wr_fail_memory(error);
-            }
-            count->changes++;
-        }
+    struct wr_node_changes *count = count_of(data, change->node);
+    if (!count) {
+        return wr_fail_memory(error);
     }
-    return good ? WEIR_OK : wr_fail(error, WEIR_FATAL, WR_EXIT_DATA, "%s", why);
+    count->changes++;
+    return WEIR_OK;
 }
 
 weir_status wr_reader_count_changes(struct wr_reader *reader, struct wr_arena *arena,
@@ -121,7 +119,7 @@ weir_status wr_reader_count_changes(struct wr_reader *reader, struct wr_arena *a
         if (status != WEIR_OK || !changes.data) {
             break;
         }
-        if (count_row(&counts, changes, &inner) != WEIR_OK) {
+        if (wr_changelog_each(changes, count_change, &counts, &inner) != WEIR_OK) {
             status = wr_reader_fail_changelog(reader, epoch, &inner, error);
         }
     }
@@ -144,14 +142,9 @@ static weir_status replay_all(struct wr_store *store, struct wr_cache *cache,
     while (status == WEIR_OK && row) {
         struct wr_error why = {.status = WEIR_OK};
         status = wr_changelog_replay(wr_sql_column(statement, 1), cache, &why);
-        if (status != WEIR_OK && why.exit_code == WR_EXIT_DATA) {
-            status = wr_sql_broken(&store->sql, error, "the changes of state of epoch %lld: %.300s",
-                                   (long long)sqlite3_column_int64(statement, 0), why.text);
-        } else if (status != WEIR_OK) {
-            *error = why;
-        } else {
-            status = wr_sql_step(&store->sql, statement, &row, error);
-        }
+        status = status == WEIR_OK
+                     ? wr_sql_step(&store->sql, statement, &row, error)
+                     : fail_row(&store->sql, sqlite3_column_int64(statement, 0), &why, error);
     }
     sqlite3_finalize(statement);
     return status;
