@@ -11,6 +11,7 @@
 enum {
     DIRTY_PART = 2, /* of the cache may be dirty */
     LOGGED_PART = 8, /* of the cache's size may be in the changelog, about */
+    EPOCHS_MAX = 8192, /* until a sweep begins, and until it is through: a start reads their rows */
     SLICE_MIN = 256, /* fewer are not worth their pages, unless they are the last */
     SAMPLES = 64,
     AHEAD = 8, /* entries fetched while others are looked at */
@@ -218,12 +219,16 @@ static weir_status take(struct wr_fold *fold, struct wr_cache *cache, struct wr_
 weir_status wr_fold_slice(struct wr_fold *fold, struct wr_cache *cache, struct wr_epoch *epoch,
                           int64_t dropped, struct wr_error *error)
 {
+    size_t least = fold->logged_max / 2 / EPOCHS_MAX; /* of logged, for an epoch */
     wr_assert_that(epoch->fold_count, ==, 0);
+    if (fold->count == 0 && cache->dirty_count == 0) {
+        epoch->folded_upto = dropped;
+    }
     if (fold->count == 0 && cache->dirty_count > 0 &&
         (fold->logged >= fold->logged_max / 2 || cache->dirty_bytes >= fold->dirty_max / 2)) {
         WR_TRY(begin(fold, cache, dropped, error));
     }
-    fold->logged += epoch->entry_bytes;
+    fold->logged += epoch->entry_bytes > least ? epoch->entry_bytes : least;
     if (fold->count == 0) {
         return WEIR_OK;
     }

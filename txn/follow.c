@@ -48,9 +48,9 @@ static weir_status note_file(struct wr_follow *follow, const char *path, struct 
     return WEIR_OK;
 }
 
-static const char batch_text[] = "SELECT first_offset, count, crc, batch FROM log"
-                                 " WHERE topic = ?1 AND partition = ?2 AND first_offset <= ?3"
-                                 " ORDER BY first_offset DESC LIMIT 2";
+static const char batch_text[] = "SELECT log.first_offset, count, crc, batch FROM " WR_LOG_ROWS(
+    "?1", "?2") " WHERE seek.first_offset <= ?3 AND log.first_offset <= ?3"
+                " ORDER BY seek.first_offset DESC, log.id DESC LIMIT 2";
 
 weir_status wr_follow_open(struct wr_env *env, struct wr_reader *reader, const char *path,
                            const struct wr_topic *topic, struct wr_arena *arena,

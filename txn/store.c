@@ -131,9 +131,7 @@ static weir_status raise_generation(struct wr_store *store, struct wr_error *err
                           error));
     WR_TRY(wr_sql_integer(&store->sql, "SELECT max(number) FROM epoch", &info->epoch, error));
     WR_TRY(wr_sql_integer(&store->sql,
-                          "SELECT max(coalesce((SELECT max(epoch) FROM changelog), 0),"
-                          " coalesce((SELECT epoch FROM log ORDER BY id DESC LIMIT 1), 0))",
-                          &written, error));
+                          "SELECT epoch FROM log ORDER BY id DESC LIMIT 1", &written, error));
     if (info->epoch < 0 || info->epoch > WR_COUNTER_MAX || written > info->epoch) {
         return wr_sql_broken(&store->sql, error,
                              "epoch %lld wrote to it, and the newest in table epoch is %lld",
@@ -142,7 +140,7 @@ static weir_status raise_generation(struct wr_store *store, struct wr_error *err
     if (found < 0 || found > WR_COUNTER_MAX) {
         return wr_sql_broken(&store->sql, error, "it was opened %lld times", (long long)found);
     }
-    store->decided = info->epoch;
+    store->decided = store->large_last = info->epoch;
     atomic_store(&store->env->epoch, info->epoch);
     info->generation = found + 1;
     info->created = found == 0; /* nobody got further than making it */
@@ -156,9 +154,15 @@ static weir_status begin_generation(struct wr_store *store, enum wr_store_kind k
                                     struct wr_error *error)
 {
     if (kind == WR_STORE_OLDER) {
-        WR_TRY(wr_store_schema_migrate(&store->sql, error));
+        int64_t format;
+        WR_TRY(wr_sql_integer(&store->sql, "PRAGMA user_version", &format, error));
+        if (format == 3) {
+            WR_TRY(wr_store_fold_all(store, error));
+        }
+        WR_TRY(wr_store_schema_migrate(&store->sql, format, error));
         store->info.migrated = true;
     }
+    WR_TRY(wr_store_settle(store, error));
     return raise_generation(store, error);
 }
 
@@ -167,6 +171,7 @@ static int wal_hook(void *data, sqlite3 *db, const char *schema, int frames)
     (void)db;
     (void)schema;
     struct wr_store *store = data;
+    store->wal_transactions = frames > store->wal_frames ? store->wal_transactions + 1 : 1;
     store->wal_frames = frames;
     store->wal_written = true;
     return SQLITE_OK;
@@ -217,6 +222,7 @@ weir_status wr_store_open(struct wr_env *env, const struct wr_store_options *opt
     store->sql.path = store->info.path;
     wr_arena_init(&store->arena, 0);
     wr_arena_init(&store->scratch, 64 * 1024);
+    wr_ledger_init(&store->ledger);
     wr_sql_doing(&store->sql, "open");
     weir_status status = open_all(store, options, error);
     if (status != WEIR_OK) {
@@ -242,6 +248,7 @@ void wr_store_close(struct wr_store *store)
     free(store->tables);
     wr_sorter_fini(&store->sorter);
     wr_buffer_fini(&store->changes);
+    wr_ledger_fini(&store->ledger);
     free(store);
 }
 
@@ -255,6 +262,13 @@ const struct wr_store_info *wr_store_info(const struct wr_store *store)
 static int64_t wal_bytes(const struct wr_store *store, int frames)
 {
     return frames * (store->page_bytes + WAL_FRAME_HEADER_BYTES);
+}
+
+static int64_t checkpoint_bytes(const struct wr_store *store)
+{
+    int64_t bytes = wal_bytes(store, store->wal_frames);
+    bool small = bytes <= store->wal_transactions * WR_WAL_BYTES_SMALL;
+    return small ? WR_WAL_BYTES_CHECKPOINT_SMALL : WR_WAL_BYTES_CHECKPOINT;
 }
 
 weir_status wr_store_check_there(struct wr_store *store, struct wr_error *error)
@@ -273,7 +287,7 @@ weir_status wr_store_check_there(struct wr_store *store, struct wr_error *error)
 
 bool wr_store_is_behind(const struct wr_store *store)
 {
-    return wal_bytes(store, store->wal_frames) > 4 * WR_WAL_BYTES_CHECKPOINT;
+    return wal_bytes(store, store->wal_frames) > 4 * checkpoint_bytes(store);
 }
 
 /* A WAL that was copied back starts over with the next transaction, unless a reader is in it. So it
@@ -324,7 +338,7 @@ static int copy_wal(struct wr_store *store, int *frames_out, int *copied_out)
         bool whole = code == SQLITE_OK && *copied_out >= *frames_out;
         bool busy = code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY;
         if (whole || !busy || store->wal_held || try == TRIES ||
-            wal_bytes(store, *frames_out) < 2 * WR_WAL_BYTES_CHECKPOINT) {
+            wal_bytes(store, *frames_out) < 2 * checkpoint_bytes(store)) {
             store->wal_held = busy && !whole && (store->wal_held || try == TRIES);
             return busy ? SQLITE_OK : code;
         }
@@ -334,7 +348,7 @@ static int copy_wal(struct wr_store *store, int *frames_out, int *copied_out)
 
 weir_status wr_store_checkpoint(struct wr_store *store, struct wr_error *error)
 {
-    if (wal_bytes(store, store->wal_frames) < WR_WAL_BYTES_CHECKPOINT) {
+    if (wal_bytes(store, store->wal_frames) < checkpoint_bytes(store)) {
         return WEIR_OK;
     }
     wr_sql_doing(&store->sql, "checkpoint");

@@ -17,10 +17,24 @@ enum { HISTORY_STEP = 1000 }; /* the history is trimmed this many epochs at a ti
 
 /* ---- The transaction ------------------------------------------------------------------------- */
 
+/* It changes with each transaction that changed the file, of this connection or of another one. */
+static unsigned data_version(struct wr_store *store)
+{
+    unsigned version = 0;
+    int code = sqlite3_file_control(store->sql.db, "main", SQLITE_FCNTL_DATA_VERSION, &version);
+    wr_assert_that(code, ==, SQLITE_OK);
+    return version;
+}
+
+/* What was read is read again when somebody else wrote to the file since the last transaction. */
 static weir_status check_generation(struct wr_store *store, struct wr_error *error)
 {
     sqlite3_stmt *statement;
     bool row;
+    if (store->seen == store->info.generation && data_version(store) == store->data_version) {
+        return WEIR_OK;
+    }
+    wr_ledger_forget(&store->ledger);
     WR_TRY(wr_store_statement(store, WR_DO_GENERATION,
                               "SELECT value FROM meta WHERE key = 'generation'", &statement,
                               error));
@@ -55,6 +69,8 @@ weir_status wr_store_begin(struct wr_store *store, struct wr_error *error)
 
 static weir_status undo(struct wr_store *store, weir_status status)
 {
+    wr_ledger_forget(&store->ledger);
+    store->seen = 0;
     for (sqlite3_stmt *at = NULL; (at = sqlite3_next_stmt(store->sql.db, at));) {
         sqlite3_reset(at);
     }
@@ -76,7 +92,12 @@ weir_status wr_store_end(struct wr_store *store, weir_status status, struct wr_e
             status = wr_sql_run(&store->sql, statement, error);
         }
     }
-    return status == WEIR_OK ? status : undo(store, status);
+    if (status != WEIR_OK) {
+        return undo(store, status);
+    }
+    store->data_version = data_version(store);
+    store->seen = store->info.generation;
+    return WEIR_OK;
 }
 
 /* ---- Rejects, positions, watermarks ---------------------------------------------------------- */
@@ -110,24 +131,6 @@ static weir_status apply_reject(struct wr_store *store, int64_t epoch,
     return wr_sql_run(&store->sql, statement, error);
 }
 
-static weir_status apply_position(struct wr_store *store, const struct wr_position *position,
-                                  struct wr_error *error)
-{
-    sqlite3_stmt *statement;
-    WR_TRY(wr_store_statement(
-        store, WR_DO_POSITION_PUT,
-        "INSERT OR REPLACE INTO progress(kind, source, part, next, watermark_ms, idle, identity)"
-        " VALUES(1, ?1, ?2, ?3, ?4, ?5, ?6)",
-        &statement, error));
-    wr_sql_text(statement, 1, position->source);
-    wr_sql_text(statement, 2, position->part);
-    wr_sql_int(statement, 3, position->next);
-    wr_sql_time(statement, 4, position->watermark_ms);
-    wr_sql_int(statement, 5, position->idle);
-    wr_sql_text(statement, 6, position->identity);
-    return wr_sql_run(&store->sql, statement, error);
-}
-
 static weir_status apply_watermark(struct wr_store *store, const struct wr_watermark *watermark,
                                    struct wr_error *error)
 {
@@ -142,19 +145,6 @@ static weir_status apply_watermark(struct wr_store *store, const struct wr_water
     wr_sql_text(statement, 3, watermark->part);
     wr_sql_time(statement, 4, watermark->watermark_ms);
     wr_sql_int(statement, 5, watermark->idle);
-    return wr_sql_run(&store->sql, statement, error);
-}
-
-static weir_status apply_node(struct wr_store *store, const struct wr_node_watermark *node,
-                              struct wr_error *error)
-{
-    sqlite3_stmt *statement;
-    WR_TRY(wr_store_statement(store, WR_DO_NODE_WATERMARK,
-                              "INSERT OR REPLACE INTO progress(kind, id, watermark_ms)"
-                              " VALUES(3, ?1, ?2)",
-                              &statement, error));
-    wr_sql_int(statement, 1, node->node);
-    wr_sql_time(statement, 2, node->watermark_ms);
     return wr_sql_run(&store->sql, statement, error);
 }
 
@@ -187,13 +177,13 @@ static weir_status apply_progress(struct wr_store *store, const struct wr_progre
                                   struct wr_error *error)
 {
     for (size_t i = 0; i < progress->position_count; i++) {
-        WR_TRY(apply_position(store, &progress->positions[i], error));
+        WR_TRY(wr_ledger_position(store, &progress->positions[i], error));
     }
     for (size_t i = 0; i < progress->watermark_count; i++) {
         WR_TRY(apply_watermark(store, &progress->watermarks[i], error));
     }
     for (size_t i = 0; i < progress->node_count; i++) {
-        WR_TRY(apply_node(store, &progress->nodes[i], error));
+        WR_TRY(wr_ledger_node(store, &progress->nodes[i], error));
     }
     for (size_t i = 0; i < progress->retried_count; i++) {
         WR_TRY(apply_retried(store, progress->retried[i], error));
@@ -219,32 +209,39 @@ static weir_status apply_delivery(struct wr_store *store, const char *delivery,
 
 /* ---- The epoch's own row --------------------------------------------------------------------- */
 
-/* Two levels of JSON objects: source and part, topic and partition. */
-static const char epoch_text[] =
-    "INSERT INTO epoch(number, time_ms, records, positions, offsets) VALUES(?1, ?2, ?3,"
-    " (SELECT json_group_object(source, json(parts)) FROM"
-    "   (SELECT source, json_group_object(part, next) AS parts FROM position GROUP BY source)),"
-    " (SELECT json_group_object(log, json(parts)) FROM"
-    "   (SELECT iif(outbox, 'outbox:', '') || name AS log,"
-    "           json_group_object(partition, next) AS parts"
-    "    FROM partition JOIN topic ON topic.id = partition.topic GROUP BY partition.topic)))";
+static weir_bytes changes_of(const struct wr_store *store)
+{
+    const struct wr_buffer *changes = &store->changes;
+    return changes->size ? wr_bytes(changes->data, changes->size) : (weir_bytes){NULL, 0};
+}
 
 weir_status wr_store_apply_row(struct wr_store *store, int64_t number, int64_t records,
                                int64_t now_ms, struct wr_error *error)
 {
     sqlite3_stmt *statement;
     wr_assert_that(number, ==, store->decided + 1);
-    WR_TRY(wr_store_statement(store, WR_DO_EPOCH, epoch_text, &statement, error));
+    WR_TRY(wr_ledger_write(store, error));
+    WR_TRY(wr_store_statement(store, WR_DO_EPOCH,
+                              "INSERT INTO epoch(number, time_ms, records, positions, offsets,"
+                              " progress, folded, changes) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                              &statement, error));
+    const struct wr_ledger *ledger = &store->ledger;
     wr_sql_int(statement, 1, number);
     wr_sql_int(statement, 2, now_ms);
     wr_sql_int(statement, 3, records);
+    wr_sql_text_sized(statement, 4, ledger->positions.data, ledger->positions.size);
+    wr_sql_text_sized(statement, 5, ledger->offsets.data, ledger->offsets.size);
+    wr_sql_text_sized(statement, 6, ledger->tail.data, ledger->tail.size);
+    wr_sql_int(statement, 7, ledger->folded);
+    wr_sql_bytes(statement, 8, changes_of(store));
     WR_TRY(wr_sql_run(&store->sql, statement, error));
     if (number % HISTORY_STEP != 0) {
         return WEIR_OK;
     }
     WR_TRY(wr_store_statement(store, WR_DO_EPOCH_TRIM, "DELETE FROM epoch WHERE number <= ?1",
                               &statement, error));
-    wr_sql_int(statement, 1, number - WR_EPOCH_HISTORY);
+    int64_t last = number - WR_EPOCH_HISTORY;
+    wr_sql_int(statement, 1, last < ledger->folded ? last : ledger->folded);
     return wr_sql_run(&store->sql, statement, error);
 }
 
@@ -272,6 +269,7 @@ static weir_status apply_all(struct wr_store *store, const struct wr_apply *appl
 {
     int64_t now_ms = store->env->wall_ms(store->env);
     WR_FAULT(&store->env->fault, decide_after_begin, error);
+    store->changes.size = 0;
     if (apply->epoch) {
         WR_TRY(apply_effects(store, apply, now_ms, error));
     }
@@ -288,6 +286,8 @@ static weir_status apply_all(struct wr_store *store, const struct wr_apply *appl
     if (apply->epoch) {
         WR_TRY(wr_store_apply_row(store, apply->epoch->number, apply->epoch->records_in, now_ms,
                                   error));
+    } else {
+        WR_TRY(wr_ledger_rewrite(store, error));
     }
     WR_FAULT(&store->env->fault, decide_before_end, error);
     return WEIR_OK;

@@ -18,44 +18,6 @@ enum {
 
 /* ---- Trimming -------------------------------------------------------------------------------- */
 
-struct extent {
-    int64_t first, next, bytes, crc;
-};
-
-static weir_status get_extent(struct wr_store *store, int64_t topic, int32_t partition,
-                              struct extent *extent_out, struct wr_error *error)
-{
-    sqlite3_stmt *statement;
-    bool row;
-    WR_TRY(wr_store_statement(store, WR_DO_PARTITION_GET,
-                              "SELECT first, next, bytes, crc FROM partition"
-                              " WHERE topic = ?1 AND partition = ?2",
-                              &statement, error));
-    wr_sql_int(statement, 1, topic);
-    wr_sql_int(statement, 2, partition);
-    WR_TRY(wr_sql_step(&store->sql, statement, &row, error));
-    if (!row) {
-        return wr_sql_broken(&store->sql, error, "topic %lld has no row for its partition %d",
-                             (long long)topic, (int)partition);
-    }
-    *extent_out = (struct extent){
-        .first = sqlite3_column_int64(statement, 0),
-        .next = sqlite3_column_int64(statement, 1),
-        .bytes = sqlite3_column_int64(statement, 2),
-        .crc = sqlite3_column_int64(statement, 3),
-    };
-    sqlite3_reset(statement);
-    const struct extent *is = extent_out;
-    if (is->first < 0 || is->next < is->first || is->next > WR_COUNTER_MAX || is->bytes < 0 ||
-        is->bytes > WR_COUNTER_MAX) {
-        return wr_sql_broken(&store->sql, error,
-                             "partition %d of topic %lld reaches from %lld to %lld, in %lld bytes",
-                             (int)partition, (long long)topic, (long long)is->first,
-                             (long long)is->next, (long long)is->bytes);
-    }
-    return WEIR_OK;
-}
-
 /* What may go: whole batches below an offset; of these, all, or those beyond the limits. */
 struct trim {
     int64_t topic;
@@ -75,10 +37,11 @@ static weir_status oldest_batches(struct wr_store *store, const struct trim *tri
                                   struct wr_error *error)
 {
     sqlite3_stmt *statement;
-    WR_TRY(wr_store_statement(store, WR_DO_LOG_OLDEST,
-                              "SELECT id, first_offset, count, length(batch), written_ms FROM log"
-                              " WHERE topic = ?1 AND partition = ?2 ORDER BY first_offset LIMIT ?3",
-                              &statement, error));
+    WR_TRY(wr_store_statement(
+        store, WR_DO_LOG_OLDEST,
+        "SELECT log.id, log.first_offset, count, length(batch), written_ms"
+        " FROM " WR_LOG_ROWS("?1", "?2") " ORDER BY seek.first_offset, log.id LIMIT ?3",
+        &statement, error));
     wr_sql_int(statement, 1, trim->topic);
     wr_sql_int(statement, 2, trim->partition);
     wr_sql_int(statement, 3, TRIM_STEP);
@@ -107,13 +70,13 @@ static weir_status oldest_batches(struct wr_store *store, const struct trim *tri
     }
 }
 
-static bool may_go(const struct trim *trim, const struct extent *extent,
+static bool may_go(const struct trim *trim, const struct wr_ledger_row *at,
                    const struct batch_row *row)
 {
     if (row->first + row->count > trim->below) {
         return false;
     }
-    bool spare = trim->bytes_kept > 0 && extent->bytes - row->bytes >= trim->bytes_kept;
+    bool spare = trim->bytes_kept > 0 && at->bytes - row->bytes >= trim->bytes_kept;
     return trim->all || spare || row->written_ms < trim->written_before_ms;
 }
 
@@ -126,24 +89,25 @@ static weir_status remove_batch(struct wr_store *store, int64_t id, struct wr_er
     return wr_sql_run(&store->sql, statement, error);
 }
 
-static weir_status put_extent(struct wr_store *store, const struct trim *trim,
-                              const struct extent *extent, struct wr_error *error)
+/* Rows of log_seek from which nothing is left to be found. */
+static weir_status trim_seek(struct wr_store *store, const struct trim *trim, int64_t first,
+                             struct wr_error *error)
 {
     sqlite3_stmt *statement;
-    WR_TRY(wr_store_statement(store, WR_DO_PARTITION_TRIM,
-                              "UPDATE progress SET first = ?3, bytes = ?4 WHERE kind = 2 AND"
-                              " id = ?1 AND partition = ?2 AND source = '' AND part = ''",
+    WR_TRY(wr_store_statement(store, WR_DO_LOG_SEEK_TRIM,
+                              "DELETE FROM log_seek WHERE topic = ?1 AND partition = ?2 AND"
+                              " first_offset < (SELECT max(first_offset) FROM log_seek"
+                              " WHERE topic = ?1 AND partition = ?2 AND first_offset <= ?3)",
                               &statement, error));
     wr_sql_int(statement, 1, trim->topic);
     wr_sql_int(statement, 2, trim->partition);
-    wr_sql_int(statement, 3, extent->first);
-    wr_sql_int(statement, 4, extent->bytes);
+    wr_sql_int(statement, 3, first);
     return wr_sql_run(&store->sql, statement, error);
 }
 
 /* Bounded: what is left over goes with a later epoch. */
-static weir_status trim_log(struct wr_store *store, const struct trim *trim, struct extent *extent,
-                            struct wr_error *error)
+static weir_status trim_log(struct wr_store *store, const struct trim *trim,
+                            struct wr_ledger_row *at, struct wr_error *error)
 {
     struct batch_row rows[TRIM_STEP];
     int removed = 0;
@@ -152,7 +116,7 @@ static weir_status trim_log(struct wr_store *store, const struct trim *trim, str
         WR_TRY(oldest_batches(store, trim, rows, &count, error));
         more = count == TRIM_STEP;
         for (int i = 0; i < count; i++) {
-            if (!may_go(trim, extent, &rows[i])) {
+            if (!may_go(trim, at, &rows[i])) {
                 more = false;
                 break;
             }
@@ -160,12 +124,13 @@ static weir_status trim_log(struct wr_store *store, const struct trim *trim, str
                 WR_FAULT(&store->env->fault, trim_before, error);
             }
             WR_TRY(remove_batch(store, rows[i].id, error));
-            extent->first = rows[i].first + rows[i].count;
-            extent->bytes -= rows[i].bytes;
+            at->first = rows[i].first + rows[i].count;
+            at->bytes -= rows[i].bytes;
         }
     }
     if (removed) {
-        WR_TRY(put_extent(store, trim, extent, error));
+        wr_ledger_changed(&store->ledger, at);
+        WR_TRY(trim_seek(store, trim, at->first, error));
         WR_FAULT(&store->env->fault, trim_after, error);
     }
     return WEIR_OK;
@@ -174,16 +139,16 @@ static weir_status trim_log(struct wr_store *store, const struct trim *trim, str
 weir_status wr_store_trim_old(struct wr_store *store, const struct wr_sink *sink, int32_t partition,
                               int64_t now_ms, struct wr_error *error)
 {
-    struct extent extent;
-    WR_TRY(get_extent(store, sink->topic, partition, &extent, error));
+    struct wr_ledger_row *at;
+    WR_TRY(wr_ledger_partition(store, sink->topic, partition, &at, error));
     struct trim trim = {
         .topic = sink->topic,
         .partition = partition,
-        .below = extent.next - 1, /* the newest batch ends at next, so it stays */
+        .below = at->next - 1, /* the newest batch ends at next, so it stays */
         .bytes_kept = sink->retain_bytes,
         .written_before_ms = sink->retain_ms > 0 ? now_ms - sink->retain_ms : INT64_MIN,
     };
-    return trim_log(store, &trim, &extent, error);
+    return trim_log(store, &trim, at, error);
 }
 
 /* The partitions that grew, and one more in turn, so that old batches of quiet ones go as well. */
@@ -206,11 +171,10 @@ static weir_status append_row(struct wr_store *store, int64_t topic, const struc
                               int64_t epoch, int64_t now_ms, int64_t crc, struct wr_error *error)
 {
     sqlite3_stmt *statement;
-    WR_TRY(wr_store_statement(
-        store, WR_DO_LOG_APPEND,
-        "INSERT INTO log(topic, partition, first_offset, count, epoch, written_ms, crc, batch)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        &statement, error));
+    WR_TRY(wr_store_statement(store, WR_DO_LOG_APPEND,
+                              "INSERT INTO log(id, topic, partition, first_offset, count, epoch,"
+                              " written_ms, crc, batch) VALUES(?9, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                              &statement, error));
     wr_sql_int(statement, 1, topic);
     wr_sql_int(statement, 2, batch->partition);
     wr_sql_int(statement, 3, batch->first_offset);
@@ -219,6 +183,30 @@ static weir_status append_row(struct wr_store *store, int64_t topic, const struc
     wr_sql_int(statement, 6, now_ms);
     wr_sql_int(statement, 7, crc);
     wr_sql_bytes(statement, 8, wr_bytes(batch->bytes.data, batch->bytes.size));
+    wr_sql_int(statement, 9, store->ledger.log_id);
+    return wr_sql_run(&store->sql, statement, error);
+}
+
+/* An index of all batches would be one more page in each transaction: only one in so many ids has a
+ * row there. */
+static weir_status append_seek(struct wr_store *store, struct wr_ledger_row *at,
+                               struct wr_error *error)
+{
+    sqlite3_stmt *statement;
+    int64_t id = store->ledger.log_id++;
+    wr_assert_that(at->seek, <, id);
+    if (at->seek > 0 && id - at->seek < WR_LOG_SEEK_STEP) {
+        return WEIR_OK;
+    }
+    at->seek = id;
+    WR_TRY(wr_store_statement(store, WR_DO_LOG_SEEK,
+                              "INSERT INTO log_seek(topic, partition, first_offset, id)"
+                              " VALUES(?1, ?2, ?3, ?4)",
+                              &statement, error));
+    wr_sql_int(statement, 1, at->id);
+    wr_sql_int(statement, 2, at->partition);
+    wr_sql_int(statement, 3, at->next);
+    wr_sql_int(statement, 4, id);
     return wr_sql_run(&store->sql, statement, error);
 }
 
@@ -226,32 +214,27 @@ static weir_status append_batch(struct wr_store *store, const struct wr_sink *si
                                 const struct wr_batch *batch, int64_t epoch, int64_t now_ms,
                                 struct wr_error *error)
 {
-    struct extent extent;
+    struct wr_ledger_row *at;
     wr_assert_that(batch->count, >, 0);
     wr_assert_that(batch->bytes.size, >, WR_BATCH_HEADER_BYTES);
     wr_assert_that(batch->partition, <, sink->partitions);
-    WR_TRY(get_extent(store, sink->topic, batch->partition, &extent, error));
-    if (extent.next != batch->first_offset) {
+    WR_TRY(wr_ledger_partition(store, sink->topic, batch->partition, &at, error));
+    if (at->next != batch->first_offset) {
         return wr_sql_broken(&store->sql, error,
                              "partition %d of topic %s ends at offset %lld, and the epoch's next "
                              "batch starts at %lld",
-                             (int)batch->partition, sink->topic_name, (long long)extent.next,
+                             (int)batch->partition, sink->topic_name, (long long)at->next,
                              (long long)batch->first_offset);
     }
     /* The running CRC: over the batches' own, which their headers hold. */
-    int64_t crc = wr_crc32c((uint32_t)extent.crc, batch->bytes.data + WR_BATCH_CRC_AT, 4);
+    int64_t crc = wr_crc32c((uint32_t)at->crc, batch->bytes.data + WR_BATCH_CRC_AT, 4);
     WR_TRY(append_row(store, sink->topic, batch, epoch, now_ms, crc, error));
-    sqlite3_stmt *statement;
-    WR_TRY(wr_store_statement(store, WR_DO_PARTITION_APPEND,
-                              "UPDATE progress SET next = ?3, bytes = ?4, crc = ?5 WHERE kind = 2"
-                              " AND id = ?1 AND partition = ?2 AND source = '' AND part = ''",
-                              &statement, error));
-    wr_sql_int(statement, 1, sink->topic);
-    wr_sql_int(statement, 2, batch->partition);
-    wr_sql_int(statement, 3, extent.next + batch->count);
-    wr_sql_int(statement, 4, extent.bytes + (int64_t)batch->bytes.size);
-    wr_sql_int(statement, 5, crc);
-    return wr_sql_run(&store->sql, statement, error);
+    WR_TRY(append_seek(store, at, error));
+    at->next += batch->count;
+    at->bytes += (int64_t)batch->bytes.size;
+    at->crc = crc;
+    wr_ledger_changed(&store->ledger, at);
+    return WEIR_OK;
 }
 
 weir_status wr_store_apply_logs(struct wr_store *store, const struct wr_epoch *epoch,
@@ -313,12 +296,12 @@ weir_status wr_store_apply_marker(struct wr_store *store, const struct wr_marker
                         .all = true,
                         .written_before_ms = INT64_MIN};
     sqlite3_reset(statement);
-    struct extent extent;
-    WR_TRY(get_extent(store, trim.topic, 0, &extent, error));
-    if (marker->next > extent.next || marker->next < 0) {
+    struct wr_ledger_row *at;
+    WR_TRY(wr_ledger_partition(store, trim.topic, 0, &at, error));
+    if (marker->next > at->next || marker->next < 0) {
         return wr_sql_broken(&store->sql, error,
                              "the marker of sink `%s` is %lld, and its outbox ends at %lld",
-                             marker->sink, (long long)marker->next, (long long)extent.next);
+                             marker->sink, (long long)marker->next, (long long)at->next);
     }
-    return trim_log(store, &trim, &extent, error);
+    return trim_log(store, &trim, at, error);
 }

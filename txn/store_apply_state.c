@@ -1,5 +1,5 @@
-/* store_apply_state.c: state and timers of a write set. What an epoch changed in state is one row
- * of the changelog; what it folds (fold.h), and timers, are upserted in key order. See
+/* store_apply_state.c: state and timers of a write set. What an epoch changed in state is in its own
+ * row; what it folds (fold.h), and timers, are upserted in key order. See
  * store_inner.h.
  *
  * What was tried for state, on 100,000 keys of up to 6 digits with 8-byte values, each epoch all of
@@ -21,9 +21,11 @@ enum {
     ROWS = 32,
     GROUP = 8 * ROWS,
     ROW_TEXT_MAX = 24,
+    LARGE = 1024, /* changes of an epoch that take room */
     TRIM_STEP = 64, /* epochs */
     TRIM_ROWS = 1024,
 };
+#define LARGE_TEXT "1024"
 
 weir_status wr_store_reserve(struct wr_store *store, const struct wr_epoch *epoch,
                              struct wr_error *error)
@@ -155,55 +157,50 @@ static weir_status put_folds(struct wr_store *store, const struct wr_epoch *epoc
     return WEIR_OK;
 }
 
-/* ---- Changelog ------------------------------------------------------------------------------- */
+/* ---- Changes --------------------------------------------------------------------------------- */
 
-static weir_status put_changes(struct wr_store *store, const struct wr_epoch *epoch,
-                               struct wr_error *error)
-{
-    sqlite3_stmt *statement;
-    if (!wr_changelog_pack(epoch, &store->changes)) {
-        return wr_fail_memory(error);
-    }
-    WR_TRY(wr_store_statement(store, WR_DO_CHANGELOG_PUT,
-                              "INSERT INTO changelog(epoch, entries) VALUES(?1, ?2)", &statement,
-                              error));
-    wr_sql_int(statement, 1, epoch->number);
-    wr_sql_bytes(statement, 2, wr_bytes(store->changes.data, store->changes.size));
-    return wr_sql_run(&store->sql, statement, error);
-}
-
-/* Rows are removed some at a time: when they become free, and then now and again. Many small epochs
- * between two sweeps are not removed all in one transaction, and the page of the oldest is not
- * touched in each. */
+/* What an epoch changed stays in its row, and goes with it; what takes room goes as soon as table
+ * `state` has it, some rows at a time: when they become free, and then now and again. */
 static weir_status trim_changes(struct wr_store *store, const struct wr_epoch *epoch,
                                 struct wr_error *error)
 {
-    bool news = epoch->folded_upto > store->changelog_upto;
-    if (news) {
-        store->changelog_upto = epoch->folded_upto;
-        WR_TRY(wr_sql_integer(&store->sql, "SELECT min(epoch) FROM changelog",
-                              &store->changelog_first, error));
-    }
-    if (store->changelog_first > store->changelog_upto ||
-        (!news && epoch->number % TRIM_STEP != 0)) {
+    struct wr_ledger *ledger = &store->ledger;
+    bool news = epoch->folded_upto > ledger->folded;
+    int64_t upto = news ? epoch->folded_upto : ledger->folded;
+    int64_t last = upto < store->large_last ? upto : store->large_last;
+    last = last < store->decided ? last : store->decided; /* this epoch has no row yet */
+    ledger->folded = upto;
+    if (store->large_first > last || (!news && epoch->number % TRIM_STEP != 0)) {
         return WEIR_OK;
     }
-    int64_t last = store->changelog_first + TRIM_ROWS - 1;
-    last = last < store->changelog_upto ? last : store->changelog_upto;
+    if (store->large_first == 0) { /* not yet known */
+        WR_TRY(wr_sql_integer(
+            &store->sql, "SELECT number FROM epoch WHERE length(changes) > " LARGE_TEXT " LIMIT 1",
+            &store->large_first, error));
+        store->large_first = store->large_first > 0 ? store->large_first : store->decided + 1;
+    }
+    last = last < store->large_first + TRIM_ROWS - 1 ? last : store->large_first + TRIM_ROWS - 1;
     sqlite3_stmt *statement;
-    WR_TRY(wr_store_statement(store, WR_DO_CHANGELOG_TRIM,
-                              "DELETE FROM changelog WHERE epoch <= ?1", &statement, error));
-    wr_sql_int(statement, 1, last);
+    WR_TRY(wr_store_statement(store, WR_DO_CHANGES_TRIM,
+                              "UPDATE epoch SET changes = NULL WHERE number BETWEEN ?1 AND ?2"
+                              " AND length(changes) > " LARGE_TEXT,
+                              &statement, error));
+    wr_sql_int(statement, 1, store->large_first);
+    wr_sql_int(statement, 2, last);
     WR_TRY(wr_sql_run(&store->sql, statement, error));
-    store->changelog_first = last + 1;
+    store->large_first = last + 1 > store->large_first ? last + 1 : store->large_first;
     return WEIR_OK;
 }
 
 weir_status wr_store_apply_state(struct wr_store *store, const struct wr_epoch *epoch,
                                  struct wr_error *error)
 {
-    if (epoch->entry_count > 0) {
-        WR_TRY(put_changes(store, epoch, error));
+    WR_TRY(wr_ledger_load(store, error));
+    if (epoch->entry_count > 0 && !wr_changelog_pack(epoch, &store->changes)) {
+        return wr_fail_memory(error);
+    }
+    if (store->changes.size > LARGE) {
+        store->large_last = epoch->number;
     }
     WR_TRY(put_folds(store, epoch, error));
     return trim_changes(store, epoch, error);

@@ -20,6 +20,10 @@ weir_status wr_store_start_begin(struct wr_store *store, struct wr_error *error)
     wr_assert(!store->starting);
     doing(store);
     WR_TRY(wr_store_begin(store, error));
+    weir_status status = wr_store_settle(store, error);
+    if (status != WEIR_OK) {
+        return wr_store_end(store, status, error);
+    }
     store->starting = true;
     store->changed = 0;
     return WEIR_OK;

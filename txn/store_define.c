@@ -339,5 +339,9 @@ weir_status wr_store_define(struct wr_store *store, struct wr_definition *defini
     WR_TRY(forget_tables(store, definition->sink_count, error));
     store->sinks = definition->sinks;
     WR_TRY(wr_store_begin(store, error));
-    return wr_store_end(store, define_all(store, definition, error), error);
+    weir_status status = wr_store_settle(store, error);
+    if (status == WEIR_OK) {
+        status = define_all(store, definition, error);
+    }
+    return wr_store_end(store, status, error);
 }

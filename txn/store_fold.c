@@ -163,38 +163,55 @@ static weir_status put_sorted(struct wr_store *store, struct wr_cache *cache,
             grouped = 0;
         }
     }
-    return wr_sql_exec(&store->sql, "DELETE FROM changelog", error);
+    return WEIR_OK;
+}
+
+/* No epoch has anything to say that table `state` does not have. */
+static weir_status empty_changelog(struct wr_store *store, struct wr_error *error)
+{
+    wr_ledger_forget(&store->ledger);
+    store->large_first = store->decided + 1;
+    return wr_sql_exec(&store->sql,
+                       "UPDATE epoch SET folded = number"
+                       " WHERE number = (SELECT max(number) FROM epoch);"
+                       "UPDATE epoch SET changes = NULL WHERE length(changes) > 1024",
+                       error);
+}
+
+weir_status wr_store_fold_all(struct wr_store *store, struct wr_error *error)
+{
+    struct wr_cache cache;
+    wr_cache_init(&cache, 0);
+    weir_status status = replay_all(store, &cache, error);
+    if (status == WEIR_OK) {
+        status = put_sorted(store, &cache, error);
+    }
+    wr_cache_fini(&cache);
+    return status;
 }
 
 static weir_status fold(struct wr_store *store, struct wr_cache *cache, struct wr_error *error)
 {
-    WR_TRY(wr_store_begin(store, error));
-    return wr_store_end(store, put_sorted(store, cache, error), error);
-}
-
-static weir_status fold_read_back(struct wr_store *store, struct wr_error *error)
-{
-    struct wr_cache cache;
-    wr_cache_init(&cache, 0);
-    weir_status status = wr_store_begin(store, error);
-    if (status == WEIR_OK) {
-        status = replay_all(store, &cache, error);
-        if (status == WEIR_OK) {
-            status = put_sorted(store, &cache, error);
-        }
-        status = wr_store_end(store, status, error);
+    int64_t any;
+    WR_TRY(wr_sql_integer(&store->sql, "SELECT EXISTS(SELECT 1 FROM changelog)", &any, error));
+    if (any) {
+        WR_TRY(cache ? put_sorted(store, cache, error) : wr_store_fold_all(store, error));
+        WR_TRY(empty_changelog(store, error));
     }
-    wr_cache_fini(&cache);
-    return status;
+    return wr_store_settle(store, error);
 }
 
 weir_status wr_store_fold(struct wr_store *store, struct wr_cache *cache, struct wr_error *error)
 {
     int64_t any;
     wr_sql_doing(&store->sql, "bring table state up to date in");
-    WR_TRY(wr_sql_integer(&store->sql, "SELECT EXISTS(SELECT 1 FROM changelog)", &any, error));
+    WR_TRY(wr_sql_integer(&store->sql,
+                          "SELECT EXISTS(SELECT 1 FROM changelog)"
+                          " OR EXISTS(SELECT 1 FROM progress_tail)",
+                          &any, error));
     if (!any) {
         return WEIR_OK;
     }
-    return cache ? fold(store, cache, error) : fold_read_back(store, error);
+    WR_TRY(wr_store_begin(store, error));
+    return wr_store_end(store, fold(store, cache, error), error);
 }

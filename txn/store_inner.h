@@ -9,6 +9,8 @@
 #include "txn/changelog.h"
 #include "txn/sort.h"
 #include "txn/store.h"
+#include "txn/store_ledger.h"
+#include "txn/store_rows.h"
 #include "txn/store_sql.h"
 
 /* ---- Files by name (store_file.c) ------------------------------------------------------------ */
@@ -40,8 +42,9 @@ void wr_store_vfs_close(struct wr_store_vfs *vfs); /* NULL is ignored */
 /* Makes all tables of an empty database, in the transaction that is open. */
 weir_status wr_store_schema_create(struct wr_sql *sql, struct wr_error *error);
 
-/* Brings a store of an older format to this one, in the transaction that is open. */
-weir_status wr_store_schema_migrate(struct wr_sql *sql, struct wr_error *error);
+/* Brings a store of an older format to this one, in the transaction that is open. What its changelog
+ * has to say is in table `state` already. */
+weir_status wr_store_schema_migrate(struct wr_sql *sql, int64_t format, struct wr_error *error);
 /* For a reader of an older format: what that lacks is there as an empty temporary table. */
 weir_status wr_store_schema_stand_in(struct wr_sql *sql, struct wr_error *error);
 
@@ -65,23 +68,21 @@ enum wr_store_statement {
     WR_DO_STATE_PUT_MANY,
     WR_DO_STATE_PUT_PLAIN_MANY,
     WR_DO_STATE_REMOVE,
-    WR_DO_CHANGELOG_PUT,
-    WR_DO_CHANGELOG_TRIM,
+    WR_DO_CHANGES_TRIM,
     WR_DO_TIMER_PUT,
     WR_DO_TIMER_REMOVE,
-    WR_DO_PARTITION_GET,
-    WR_DO_PARTITION_APPEND,
-    WR_DO_PARTITION_TRIM,
+    WR_DO_PROGRESS,
     WR_DO_LOG_APPEND,
     WR_DO_LOG_OLDEST,
     WR_DO_LOG_REMOVE,
+    WR_DO_LOG_SEEK,
+    WR_DO_LOG_SEEK_TRIM,
     WR_DO_MARKER_PUT,
     WR_DO_MARKER_TOPIC,
     WR_DO_REJECT,
-    WR_DO_POSITION_PUT,
     WR_DO_WATERMARK_PUT,
-    WR_DO_NODE_WATERMARK,
     WR_DO_EPOCH,
+    WR_DO_EPOCH_TAIL,
     WR_DO_EPOCH_TRIM,
     WR_DO_DELIVERY,
     WR_DO_RETRIED,
@@ -108,6 +109,7 @@ struct wr_store {
     const char *delivery; /* as meta has it, once a transaction of this run wrote it */
     int64_t page_bytes; /* as it was made */
     int wal_frames; /* after the last transaction, by SQLite's hook */
+    int64_t wal_transactions; /* that wrote them, by this process */
     long wal_restarts; /* as of the last checkpoint */
     bool wal_written; /* a transaction ended since the last checkpoint */
     bool wal_whole; /* the last checkpoint copied all of it */
@@ -122,8 +124,13 @@ struct wr_store {
     struct wr_table_statements *tables; /* by index of sink */
     size_t sink_count;
     struct wr_sorter sorter; /* a write set is applied in key order */
-    struct wr_buffer changes; /* of state, packed */
-    int64_t changelog_first, changelog_upto; /* these rows have nothing new to say */
+    struct wr_buffer changes; /* of state, packed: of the epoch at hand */
+    /* Epochs with changes that take room: of those that table state has, from which to which one
+     * there may be some. */
+    int64_t large_first, large_last;
+    struct wr_ledger ledger;
+    unsigned data_version; /* after the last transaction, by SQLite's count */
+    int64_t seen; /* the generation in the file as of then; 0: not known */
 };
 
 /* A statement of the store, prepared when first used. */
@@ -167,9 +174,12 @@ weir_status wr_store_trim_old(struct wr_store *store, const struct wr_sink *sink
                               int64_t now_ms, struct wr_error *error);
 weir_status wr_store_apply_marker(struct wr_store *store, const struct wr_marker *marker,
                                   struct wr_error *error);
-/* The epoch's own row: positions and offsets as they are now. */
+/* The epoch's own row: positions and offsets as they are now, what it changed in state, and up to
+ * which epoch table state has that. */
 weir_status wr_store_apply_row(struct wr_store *store, int64_t number, int64_t records,
                                int64_t now_ms, struct wr_error *error);
+/* Brings all that the changelog says into table `state`, in the transaction that is open. */
+weir_status wr_store_fold_all(struct wr_store *store, struct wr_error *error);
 
 /* A topic or outbox with all its records, in the transaction that is open (store_upgrade.c). */
 weir_status wr_store_remove_topic(struct wr_store *store, int64_t topic, struct wr_error *error);

@@ -362,16 +362,19 @@ weir_status wr_reader_batch(struct wr_reader *reader, int64_t topic, int32_t par
     sqlite3_stmt *statement;
     *bytes_out = (weir_bytes){NULL, 0};
     WR_TRY(start(reader, WR_READ_BATCH_AT,
-                 "SELECT batch, first_offset, count FROM log WHERE topic = ?1 AND partition = ?2"
-                 " AND first_offset <= ?3 ORDER BY first_offset DESC LIMIT 1",
+                 "SELECT batch, log.first_offset, count FROM " WR_LOG_ROWS("?1", "?2")
+                 " WHERE seek.first_offset <= ?3 AND log.first_offset <= ?3"
+                 " ORDER BY seek.first_offset DESC, log.id DESC LIMIT 1",
                  &statement, error));
     WR_TRY(read_batch(reader, statement, topic, partition, offset, arena, bytes_out, error));
     if (bytes_out->data) {
         return WEIR_OK;
     }
     WR_TRY(start(reader, WR_READ_BATCH_AFTER,
-                 "SELECT batch, first_offset, count FROM log WHERE topic = ?1 AND partition = ?2"
-                 " AND first_offset > ?3 ORDER BY first_offset LIMIT 1",
+                 "SELECT batch, log.first_offset, count FROM " WR_LOG_ROWS("?1", "?2")
+                 " WHERE seek.first_offset >= coalesce((SELECT max(first_offset) FROM log_seek"
+                 " WHERE topic = ?1 AND partition = ?2 AND first_offset <= ?3), 0)"
+                 " AND log.first_offset > ?3 ORDER BY seek.first_offset, log.id LIMIT 1",
                  &statement, error));
     return read_batch(reader, statement, topic, partition, offset, arena, bytes_out, error);
 }

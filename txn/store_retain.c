@@ -19,12 +19,13 @@ static weir_status oldest_written(struct wr_store *store, int64_t topic, int64_t
     sqlite3_stmt *statement;
     bool row;
     *written_ms_out = INT64_MAX;
-    WR_TRY(wr_sql_once(&store->sql,
-                       "SELECT min(log.written_ms) FROM partition AS at JOIN log"
-                       " ON log.topic = at.topic AND log.partition = at.partition"
-                       " AND log.first_offset = at.first"
-                       " WHERE at.topic = ?1 AND at.first + log.count < at.next",
-                       &statement, error));
+    WR_TRY(
+        wr_sql_once(&store->sql,
+                    "SELECT min((SELECT written_ms FROM " WR_LOG_ROWS(
+                        "at.topic", "at.partition") " WHERE log.first_offset + count < at.next"
+                                                    " ORDER BY seek.first_offset, log.id LIMIT 1))"
+                                                    " FROM partition AS at WHERE at.topic = ?1",
+                    &statement, error));
     wr_sql_int(statement, 1, topic);
     weir_status status = wr_sql_step(&store->sql, statement, &row, error);
     if (status == WEIR_OK && row && sqlite3_column_type(statement, 0) != SQLITE_NULL) {
@@ -50,6 +51,9 @@ static weir_status retain_all(struct wr_store *store, int64_t now_ms, struct wr_
         for (int32_t p = 0; has_age(sink) && p < sink->partitions && status == WEIR_OK; p++) {
             status = wr_store_trim_old(store, sink, p, now_ms, error);
         }
+    }
+    if (status == WEIR_OK) {
+        status = wr_ledger_rewrite(store, error);
     }
     return wr_store_end(store, status, error);
 }

@@ -48,4 +48,11 @@ const char *wr_rows_text(const struct wr_rows *rows, int column);
 /* Absent for NULL and for the integer 0 by which keys of state and timers say absent. */
 weir_bytes wr_rows_bytes(const struct wr_rows *rows, int column);
 
+/* What FROM names for the batches of a log, `log`, by rows of log_seek, `seek`. In their order with
+ * ORDER BY seek.first_offset, log.id, without sorting. */
+#define WR_LOG_ROWS(topic_is, partition_is)                                                        \
+    "log_seek AS seek CROSS JOIN log ON seek.topic = " topic_is                                    \
+    " AND seek.partition = " partition_is " AND log.id BETWEEN seek.id AND seek.last"              \
+    " AND log.topic = " topic_is " AND log.partition = " partition_is
+
 #endif

@@ -279,6 +279,12 @@ void wr_sql_text(sqlite3_stmt *statement, int at, const char *text)
     check_bound(sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC));
 }
 
+void wr_sql_text_sized(sqlite3_stmt *statement, int at, const void *text, size_t size)
+{
+    check_bound(size ? sqlite3_bind_text64(statement, at, text, size, SQLITE_STATIC, SQLITE_UTF8)
+                     : sqlite3_bind_null(statement, at));
+}
+
 void wr_sql_int(sqlite3_stmt *statement, int at, int64_t value)
 {
     check_bound(sqlite3_bind_int64(statement, at, value));

@@ -19,7 +19,10 @@
 /* "weir" as a number: PRAGMA application_id of a store. */
 #define WR_STORE_MARK 0x77656972
 /* PRAGMA user_version: the format of the tables and batches. */
-#define WR_STORE_FORMAT 3
+#define WR_STORE_FORMAT 4
+/* Rows of table log with ids from that of a row of log_seek on, so many, are looked through. */
+#define WR_LOG_SEEK_STEP 32
+#define WR_LOG_SEEK_STEP_TEXT "32"
 #define WR_STORE_BUSY_MS 10000 /* how long a foreign writer is waited for */
 #define WR_STORE_PAGE_BYTES 8192 /* of new stores; an older one keeps its own */
 /* SQLite's page cache, for each connection: 8 MiB. In pages, since a number of KiB is made one of
@@ -81,6 +84,8 @@ weir_status wr_sql_find(struct wr_sql *sql, const char *text, const char *name, 
 void wr_sql_bytes(sqlite3_stmt *statement, int at, weir_bytes bytes);
 void wr_sql_key(sqlite3_stmt *statement, int at, weir_bytes bytes);
 void wr_sql_text(sqlite3_stmt *statement, int at, const char *text); /* NULL: NULL */
+/* Text of this size; size 0: NULL. */
+void wr_sql_text_sized(sqlite3_stmt *statement, int at, const void *text, size_t size);
 void wr_sql_int(sqlite3_stmt *statement, int at, int64_t value);
 void wr_sql_time(sqlite3_stmt *statement, int at, int64_t time_ms); /* INT64_MIN: NULL */
 

@@ -129,7 +129,13 @@ weir_status wr_store_remove_topic(struct wr_store *store, int64_t topic, struct 
                        "INSERT OR REPLACE INTO meta(key, value) SELECT 'topic', max(max(id),"
                        " coalesce((SELECT value FROM meta WHERE key = 'topic'), 0)) FROM topic",
                        error));
-    WR_TRY(wr_sql_run_text(&store->sql, "DELETE FROM log WHERE topic = ?1", topic, 0, error));
+    WR_TRY(wr_store_settle(store, error));
+    WR_TRY(wr_sql_run_text(&store->sql,
+                           "DELETE FROM log WHERE id IN (SELECT log.id FROM log_seek AS seek"
+                           " CROSS JOIN log ON seek.topic = ?1"
+                           " AND log.id BETWEEN seek.id AND seek.last AND log.topic = ?1)",
+                           topic, 0, error));
+    WR_TRY(wr_sql_run_text(&store->sql, "DELETE FROM log_seek WHERE topic = ?1", topic, 0, error));
     WR_TRY(wr_sql_run_text(&store->sql, "DELETE FROM progress WHERE kind = 2 AND id = ?1", topic, 0,
                            error));
     return wr_sql_run_text(&store->sql, "DELETE FROM topic WHERE id = ?1", topic, 0, error);

@@ -14,6 +14,11 @@
  *  - this connection reads any of it, asks for the file's size, cuts it or syncs it; or writes
  *    anything else (a rollback went back, a checksum is mended): that goes straight to the file.
  *
+ * Growing. Where a transaction makes the file longer, its sync waits for the file system's journal
+ * too, twice as long as where it writes what was there. So after a short write beyond the file's end
+ * zeros follow, which the next ones overwrite; to SQLite they are no frames, since they do not have
+ * the salts of the WAL's header. Nothing relies on them.
+ *
  * What is left when the file is closed belongs to a transaction that did not end. All of these can
  * report an error. Frames that could not be written are lost to SQLite, which took them for
  * written: they cannot be read, and nothing can be written or synced any more; the store stops.
@@ -27,7 +32,11 @@
 #include "txn/store_inner.h"
 
 /* SQLite's file format, and the most that its default VFS writes at once (it never has more). */
-enum { FRAME_HEADER_BYTES = 24, GATHERED_BYTES_MAX = 0x1ffff };
+enum {
+    FRAME_HEADER_BYTES = 24,
+    GATHERED_BYTES_MAX = 0x1ffff,
+    SHORT_BYTES_MAX = 0x8000, /* a longer write is worth its journal */
+};
 
 struct file {
     sqlite3_file base;
@@ -39,6 +48,7 @@ struct file {
     int gathered_bytes;
     sqlite3_int64 gathered_at; /* where they belong; after a failure, from where on all is lost */
     sqlite3_int64 end; /* of all that was written, also of what is gathered */
+    sqlite3_int64 filled; /* the file is at least this long, -1: not known */
     bool page_next; /* a frame's header was the last that was gathered */
     bool ends_next; /* the page of that one ends a transaction */
     int failed; /* code of SQLite */
@@ -56,6 +66,22 @@ static sqlite3_file *real_of(sqlite3_file *base)
 
 /* ---- Gathering the WAL ----------------------------------------------------------------------- */
 
+/* After a write of what was gathered, so that the buffer is free. What fails here is no loss. */
+static void fill_ahead(struct file *file, int size)
+{
+    sqlite3_int64 end = file->gathered_at + size;
+    if (file->filled < 0 &&
+        file->real->pMethods->xFileSize(file->real, &file->filled) != SQLITE_OK) {
+        return;
+    }
+    if (end < file->filled || size > SHORT_BYTES_MAX) {
+        return;
+    }
+    memset(file->gathered, 0, GATHERED_BYTES_MAX);
+    int code = file->real->pMethods->xWrite(file->real, file->gathered, GATHERED_BYTES_MAX, end);
+    file->filled = code == SQLITE_OK ? end + GATHERED_BYTES_MAX : end;
+}
+
 static int write_gathered(struct file *file)
 {
     int size = file->gathered_bytes;
@@ -66,6 +92,9 @@ static int write_gathered(struct file *file)
     file->page_next = false;
     file->failed =
         file->real->pMethods->xWrite(file->real, file->gathered, size, file->gathered_at);
+    if (file->failed == SQLITE_OK) {
+        fill_ahead(file, size);
+    }
     return file->failed;
 }
 
@@ -162,6 +191,7 @@ static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
 {
     struct file *file = file_of(base);
     int code = write_gathered(file);
+    file->filled = -1;
     if (code == SQLITE_OK) {
         code = file->real->pMethods->xTruncate(file->real, size);
     }
@@ -285,6 +315,7 @@ static int vfs_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *base,
     struct file *file = file_of(base);
     *file = (struct file){.vfs = (struct wr_store_vfs *)vfs,
                           .real = (sqlite3_file *)(file + 1),
+                          .filled = -1,
                           .is_wal = (flags & SQLITE_OPEN_WAL) != 0};
     file->real->pMethods = NULL;
     int code = below(vfs)->xOpen(below(vfs), name, file->real, flags, flags_out);

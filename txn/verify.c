@@ -88,6 +88,11 @@ struct rule {
 #define NEWEST_POSITIONS LEVELS("positions")
 #define NEWEST_OFFSETS LEVELS("offsets")
 
+/* What table log holds of each partition, by one look at all of it. */
+#define HELD                                                                                       \
+    "(SELECT topic, partition, min(first_offset) AS low, max(first_offset) AS high,"               \
+    " sum(length(batch)) AS size FROM log GROUP BY topic, partition)"
+
 static const struct rule rules[] = {
     {"table meta",
      "SELECT 'table meta has no entry ' || column1 FROM (VALUES('id'), ('job'), ('generation'),"
@@ -100,6 +105,12 @@ static const struct rule rules[] = {
      "SELECT 'meta says that the last epoch is ' || value || ', the newest row of table epoch is '"
      " || coalesce((SELECT max(number) FROM epoch), 0) FROM meta WHERE key = 'epoch'"
      " AND value IS NOT coalesce((SELECT max(number) FROM epoch), 0)"},
+    {"table epoch",
+     "SELECT 'table epoch: what epoch ' || number || ' says of progress is damaged' FROM " NEWEST
+     " WHERE progress IS NOT NULL AND NOT json_valid(progress)"},
+    {"table epoch",
+     "SELECT 'table epoch: epoch ' || number || ' says that table state has what epoch ' || folded"
+     " || ' changed' FROM epoch WHERE folded NOT BETWEEN 0 AND number"},
     {"table position",
      "SELECT 'table position: ' || position.source || ' ' || position.part || ' is at '"
      " || position.next || ', and the newest epoch says ' || coalesce(e.next, 'nothing')"
@@ -130,16 +141,25 @@ static const struct rule rules[] = {
     {"table log",
      "SELECT 'topic ' || " LOG_NAME " || ' partition ' || partition.partition || ' reaches from '"
      " || first || ' to ' || next || ', and table log holds batches of it from ' || low || ' to '"
-     " || high FROM (SELECT *, (SELECT min(first_offset) FROM log WHERE topic = partition.topic"
-     " AND partition = partition.partition) AS low, (SELECT max(first_offset) FROM log"
-     " WHERE topic = partition.topic AND partition = partition.partition) AS high FROM partition)"
-     " AS partition JOIN topic ON topic.id = partition.topic WHERE low < first OR high >= next"},
+     " || high FROM partition JOIN topic ON topic.id = partition.topic JOIN " HELD
+     " AS held ON held.topic = partition.topic AND held.partition = partition.partition"
+     " WHERE low < first OR high >= next"},
     {"table partition",
      "SELECT 'topic ' || " LOG_NAME " || ' partition ' || partition.partition || ' has '"
-     " || bytes || ' bytes by its row, and batches of ' || held FROM (SELECT *,"
-     " (SELECT coalesce(sum(length(batch)), 0) FROM log WHERE topic = partition.topic"
-     " AND partition = partition.partition) AS held FROM partition) AS partition"
-     " JOIN topic ON topic.id = partition.topic WHERE held <> bytes"},
+     " || bytes || ' bytes by its row, and batches of ' || coalesce(size, 0) FROM partition"
+     " JOIN topic ON topic.id = partition.topic LEFT JOIN " HELD " AS held"
+     " ON held.topic = partition.topic AND held.partition = partition.partition"
+     " WHERE coalesce(size, 0) <> bytes"},
+    {"table log_seek",
+     "SELECT 'topic ' || " LOG_NAME " || ' partition ' || log.partition || ': no row of table"
+     " log_seek leads to its batch of offset ' || log.first_offset FROM log JOIN topic"
+     " ON topic.id = log.topic WHERE NOT EXISTS (SELECT 1 FROM log_seek AS seek"
+     " WHERE seek.topic = log.topic AND seek.partition = log.partition"
+     " AND seek.first_offset = (SELECT max(first_offset) FROM log_seek WHERE topic = log.topic"
+     " AND partition = log.partition AND first_offset <= log.first_offset)"
+     " AND log.id BETWEEN seek.id AND seek.last) GROUP BY log.topic, log.partition"},
+    {"table log", "SELECT 'table log has rows of topic ' || topic || ', which does not exist'"
+                  " FROM log WHERE topic NOT IN (SELECT id FROM topic) GROUP BY topic"},
     {"table partition",
      "SELECT 'table partition has rows of topic ' || topic || ', which does not exist'"
      " FROM partition WHERE topic NOT IN (SELECT id FROM topic) GROUP BY topic"},
@@ -163,7 +183,7 @@ static const struct rule rules[] = {
      " FROM node_watermark WHERE node NOT IN (SELECT id FROM node)"},
     {"table progress",
      "SELECT 'table progress has a row of kind ' || kind || ' with a key that means nothing'"
-     " FROM progress WHERE kind NOT IN (1, 2, 3) OR iif(kind = 1, id <> 0 OR partition <> 0,"
+     " FROM progress_now WHERE kind NOT IN (1, 2, 3) OR iif(kind = 1, id <> 0 OR partition <> 0,"
      " source <> '' OR part <> '' OR kind = 3 AND partition <> 0)"},
     {"table retry",
      "SELECT 'table retry has dead letter ' || reject || ', which does not exist' FROM retry"
@@ -285,8 +305,6 @@ static weir_status check_all(struct wr_verify *verify, struct wr_error *error)
                         node, error));
     WR_TRY(check_owners(verify, "timer", "SELECT min(node) FROM timer WHERE node > ?1", "node",
                         node, error));
-    WR_TRY(check_owners(verify, "log", "SELECT min(topic) FROM log WHERE topic > ?1", "topic",
-                        "SELECT 1 FROM topic WHERE id = ?1", error));
     WR_TRY(wr_verify_changelog(verify, error));
     return wr_verify_logs(verify, error);
 }

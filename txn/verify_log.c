@@ -37,9 +37,13 @@ static const char step_text[] =
     "SELECT log.first_offset, log.count, log.crc, log.epoch, log.batch,"
     " (SELECT max(number) FROM epoch), kept.first"
     " FROM partition AS kept LEFT JOIN log ON log.id ="
-    "  (SELECT id FROM log WHERE topic = ?1 AND partition = ?2"
-    "   AND first_offset >= max(?3, kept.first) ORDER BY first_offset LIMIT 1)"
-    " WHERE kept.topic = ?1 AND kept.partition = ?2";
+    "  (SELECT log.id FROM " WR_LOG_ROWS(
+        "?1", "?2") " WHERE seek.first_offset >= coalesce("
+                    "   (SELECT max(first_offset) FROM log_seek WHERE topic = ?1 AND partition = ?2"
+                    "    AND first_offset <= max(?3, kept.first)), 0) AND log.first_offset >= "
+                    "max(?3, kept.first)"
+                    "   ORDER BY seek.first_offset, log.id LIMIT 1)"
+                    " WHERE kept.topic = ?1 AND kept.partition = ?2";
 
 static void check_bytes(struct wr_verify *verify, const struct walk *walk, int64_t first,
                         int64_t count, weir_bytes bytes)
@@ -165,8 +169,8 @@ static bool is_after(int64_t topic, int64_t partition, const struct walk *walk)
 }
 
 /* The partition after walk's, by (topic, partition). */
-static weir_status next_partition(struct wr_verify *verify, struct wr_rows *rows,
-                                  struct walk *walk, bool *more_out, struct wr_error *error)
+static weir_status next_partition(struct wr_verify *verify, struct wr_rows *rows, struct walk *walk,
+                                  bool *more_out, struct wr_error *error)
 {
     wr_rows_again(rows);
     wr_rows_bind_int(rows, 1, walk->topic);

@@ -74,7 +74,7 @@ class Inspect(CliTest):
         self.assertNotIn(b"changelog", self.weir("inspect", "wordcount.weir")[0])
         self.weir(*run, "-s", "other.weir", code=-signal.SIGKILL,
                   env={"WEIR_FAULT": "decide_before_end:3"})
-        self.change("other.weir", "UPDATE changelog SET entries = zeroblob(20) WHERE epoch = 2")
+        self.change("other.weir", "UPDATE epoch SET changes = zeroblob(20) WHERE number = 2")
         for command in [["inspect", "other.weir"], [*run, "-s", "other.weir"]]:
             self.refuses(DATA, "changes of state of epoch 2", *command)
         self.assertIn(b"epoch 2: the changes are damaged",

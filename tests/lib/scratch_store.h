@@ -75,6 +75,10 @@ void scratch_append(struct scratch *s, size_t sink, int32_t partition, int first
 /* The position of source `in`, part `0`. */
 void scratch_position(struct scratch *s, int64_t next);
 
+/* SQL: what the newest epoch says of table `progress` is in that table. */
+#define SCRATCH_SETTLE                                                                             \
+    "INSERT OR REPLACE INTO progress SELECT * FROM progress_tail; UPDATE epoch SET progress = "    \
+    "NULL;"
 /* Runs SQL on the file as the sqlite3 program would, past weir. */
 void scratch_sql(struct scratch *s, const char *text);
 /* The first column of the first row of a query, as text that stays until the arena is reset; "-"

@@ -349,9 +349,9 @@ static void an_older_copy_is_noticed(void **state)
 
 static void trim_first(struct fixture *f, int batches)
 {
-    char text[300];
+    char text[500];
     snprintf(text, sizeof text,
-             "DELETE FROM log WHERE id IN (SELECT id FROM log ORDER BY id LIMIT %d);"
+             SCRATCH_SETTLE "DELETE FROM log WHERE id IN (SELECT id FROM log ORDER BY id LIMIT %d);"
              "UPDATE progress SET first = (SELECT min(first_offset) FROM log) WHERE kind = 2 AND"
              " partition = 0",
              batches);

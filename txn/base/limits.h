@@ -21,6 +21,9 @@
 #define WR_WAL_BYTES_MAX_DEFAULT (4LL * 1024 * 1024 * 1024) /* --wal-max */
 #define WR_WAL_BYTES_WARN (256LL * 1024 * 1024) /* a foreign reader holds a snapshot: say so */
 #define WR_WAL_BYTES_CHECKPOINT (4LL * 1024 * 1024) /* checkpoint from here on; decides p99 */
+/* The same while transactions are small on average: then few of them wait for a checkpoint. */
+#define WR_WAL_BYTES_CHECKPOINT_SMALL (16LL * 1024 * 1024)
+#define WR_WAL_BYTES_SMALL (32 * 1024) /* of a transaction */
 
 #define WR_NAME_BYTES_MAX 64 /* of nodes, sources, sinks, topics: fits a terminal column */
 /* Offsets, epochs, generations, row numbers: no store gets there, so what is above is damage, and
