@@ -9,6 +9,7 @@
 #include "engine/job.h"
 #include "engine/metrics.h"
 #include "txn/delivery.h"
+#include "txn/kafka.h"
 
 struct wr_instance;
 
@@ -41,6 +42,8 @@ struct wr_run_options {
     const char *stats; /* file, "-" for standard output, NULL: none */
     int verbosity; /* -q: -1, -v: 1 */
     const struct wr_observer *observer; /* NULL: none */
+    struct wr_kafka_properties kafka; /* -X */
+    bool marker_from_store; /* a Kafka sink whose marker is gone goes on from the store's */
 };
 /* Fills in the defaults of the design. */
 void wr_run_options_init(struct wr_run_options *options);
