@@ -46,6 +46,7 @@ needs=(
     "libisal-dev:pkg-config --exists libisal"
     "libxxhash-dev:pkg-config --exists libxxhash"
     "zlib1g-dev:pkg-config --exists zlib"
+    "librdkafka-dev:pkg-config --exists rdkafka"
     "libjansson-dev:pkg-config --exists jansson"
     "procps:command -v ps"
     "jq:command -v jq"
