@@ -10,6 +10,7 @@
 #define WR_ENDPOINT_H
 
 #include "txn/base/arena.h"
+#include "txn/base/nearest.h"
 #include "txn/epoch.h"
 
 enum wr_scheme {
@@ -56,9 +57,6 @@ char *wr_path_absolute(const char *path, struct wr_arena *arena);
 
 /* 1 to 64 of [A-Za-z0-9_.-]. */
 bool wr_name_is_valid(const char *name);
-/* The candidate nearest to `word` by edit distance, NULL when none is near. candidates end with
- * NULL. */
-const char *wr_nearest(const char *word, const char *const *candidates);
 
 /* Numbers as options and parameters have them: decimal, in range; sizes with k, M or G (powers of
  * 1024). False otherwise. */

@@ -40,13 +40,19 @@ struct wr_kafka_client_options {
     void *opaque; /* of delivered */
 };
 
-/* Makes a client. 64 or 78: a property is refused; 77: a certificate or key cannot be read; 75: no
+/* Makes a client. 78: a property is refused; 77: a certificate or key cannot be read; 75: no
  * memory, no thread. Reaches no broker: that goes on in librdkafka's threads. Where a role's
- * consumer is made, its queue is redirected (rd_kafka_poll_set_consumer). */
+ * consumer is made, its queue is redirected (rd_kafka_poll_set_consumer); it tells the end of a
+ * partition (RD_KAFKA_RESP_ERR__PARTITION_EOF), and an offset that is out of range is an error
+ * (RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET). The client's opaque is not the caller's. */
 weir_status wr_kafka_client_new(const struct wr_kafka_client_options *options,
                                 rd_kafka_t **client_out, struct wr_error *error);
 /* Waits a bounded time for the client's threads. NULL is ignored. */
 void wr_kafka_client_free(rd_kafka_t *client);
+
+/* To be called after a call that timed out: when no broker has answered since the last failure, the
+ * link is down, and one line says so. (A client that is polled sees that by itself.) */
+void wr_kafka_link_check(rd_kafka_t *client);
 
 /* What an error of librdkafka asks for, by its three flags, and by the code where there are none:
  *   WEIR_RETRY  the same call again (a broker is away, a coordinator moves, it timed out)
