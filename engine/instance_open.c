@@ -136,6 +136,10 @@ static weir_status open_outlet(struct wr_instance *instance, const struct wr_nod
     if (node->endpoint.scheme == WR_SCHEME_STDOUT) {
         return wr_outlet_stdout_open(instance->env, node->name, outlet_out, error);
     }
+    if (node->endpoint.scheme == WR_SCHEME_KAFKA) {
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "sink `%s`: this version does not write to Kafka", node->name);
+    }
     wr_assert_that(node->endpoint.scheme, ==, WR_SCHEME_FILE);
     WR_TRY(check_all_own(instance, node, error));
     const char *append = wr_endpoint_parameter(&node->endpoint, "append");

@@ -102,6 +102,9 @@ static bool write_the_same(const struct wr_endpoint *a, const struct wr_endpoint
     if (a->scheme == WR_SCHEME_TABLE) { /* as SQLite compares the names of tables */
         return strcasecmp(a->path, b->path) == 0;
     }
+    if (a->scheme == WR_SCHEME_KAFKA) {
+        return strcmp(a->path, b->path) == 0 && wr_brokers_overlap(a->brokers, b->brokers);
+    }
     return (a->scheme == WR_SCHEME_LOG || a->scheme == WR_SCHEME_FILE) &&
            strcmp(a->path, b->path) == 0;
 }
