@@ -74,7 +74,7 @@ static void decided(void *data, int64_t records)
 
 static bool run(enum loop_job job, int64_t batch, struct input *input, char *error, size_t size)
 {
-    const struct loop_input from = {input, seek, poll, decided};
+    const struct loop_input from = {.data = input, .seek = seek, .poll = poll, .decided = decided};
     const struct loop_options options = {
         .job = job, .path = "loop.db", .synchronous = "off", .batch = batch};
     input->words = job == LOOP_WORDCOUNT;
