@@ -183,6 +183,17 @@ static weir_status drain(struct wr_loop *loop, struct wr_error *error)
     return WEIR_OK;
 }
 
+static void tell_arrived(struct wr_loop *loop)
+{
+    const struct wr_observer *observer = loop->instance->options->observer;
+    if (!loop->arrived && wr_instance_queued(loop->instance)) {
+        loop->arrived = true;
+        if (observer && observer->arrived) {
+            observer->arrived(observer->data, loop->instance);
+        }
+    }
+}
+
 /* One round: poll, fill, seal when it is time. *end_out: every input is read, every timer has fired
  * that will. */
 static weir_status operate_round(struct wr_loop *loop, bool *end_out, struct wr_error *error)
@@ -201,6 +212,7 @@ static weir_status operate_round(struct wr_loop *loop, bool *end_out, struct wr_
         if (status != WEIR_OK) {
             return keep_read(loop, status);
         }
+        tell_arrived(loop);
     }
     waiting_for(loop, WR_WAITING_OPERATORS);
     int64_t from_us = wr_loop_now_us(loop);
@@ -339,9 +351,13 @@ static weir_status decide_once(struct wr_loop *loop, bool sealed, bool markers,
 static weir_status decide_rest(struct wr_loop *loop, struct wr_error *error)
 {
     struct wr_instance *instance = loop->instance; /* the operator thread is through with it */
+    const struct wr_observer *observer = instance->options->observer;
     bool dropped = instance->dropped == atomic_load(&instance->decided);
     deciding(loop, wr_loop_now_us(loop));
     WR_TRY(wr_deliverer_rest(instance->deliverer, true, error));
+    if (observer && observer->forwarded && wr_delivery_is_direct(instance->options->delivery)) {
+        observer->forwarded(observer->data, instance);
+    }
     WR_FAULT(&instance->env->fault, stop_before_end, error);
     WR_TRY(wr_store_fold(instance->store, dropped ? &instance->state.cache : NULL, error));
     deciding(loop, 0);

@@ -33,6 +33,7 @@ struct wr_loop {
     void *show_data;
     struct wr_watch *watch;
     bool sleeping; /* the operator thread waits for input, for long */
+    bool arrived; /* it has read something */
 };
 
 static inline int64_t wr_loop_now_us(struct wr_loop *loop)

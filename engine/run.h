@@ -19,6 +19,11 @@ struct wr_observer {
     void (*started)(void *data, const struct wr_instance *instance);
     /* An epoch with so many input records was decided just now. Thread: decide. */
     void (*decided)(void *data, const struct wr_instance *instance, int64_t records);
+    /* The first input of the run was read. Thread: operator. NULL: not wanted. */
+    void (*arrived)(void *data, const struct wr_instance *instance);
+    /* Outside sinks have more for good than before, at the end all. Thread: forward; decide where
+     * output goes around the logs. NULL: not wanted. */
+    void (*forwarded)(void *data, const struct wr_instance *instance);
     /* Every thread has ended; the instance is still open. Thread: main. */
     void (*ended)(void *data, const struct wr_instance *instance);
     void *data;

@@ -260,7 +260,8 @@ static int run_child(void *data, void *result)
     struct wr_error *error = watched->error;
     struct wr_run_options options;
     struct wr_arena arena;
-    const struct wr_observer observer = {on_started, on_decided, on_ended, watched};
+    const struct wr_observer observer = {
+        .started = on_started, .decided = on_decided, .ended = on_ended, .data = watched};
     (void)result;
     watched->env = *watched->bench->env;
     watched->env.log = child_log;
