@@ -247,7 +247,7 @@ class Model:
                 if not fits and (sink == 0 or self.rules.all_sinks):
                     return "the marker is another store's"
                 if self.rules.ends_in_marker:
-                    base, sent = marker.base, max(sent, marker.next - marker.base)
+                    base, sent = marker.base, marker.next - marker.base
             elif row is None or not self.rules.missing_stops:
                 cursor = 0
             elif answer:
