@@ -229,7 +229,7 @@ static weir_status operate_round(struct wr_loop *loop, bool *end_out, struct wr_
         return seal(loop, error);
     }
     if (!ended && idle && more == WR_SOURCE_WAIT) {
-        waiting_for(loop, WR_WAITING_INPUT);
+        waiting_for(loop, wr_inputs_away(instance) ? WR_WAITING_BROKER : WR_WAITING_INPUT);
         input_wait(loop);
     } else {
         wr_watch_busy(loop->watch);
@@ -255,7 +255,7 @@ static weir_status operate_all(struct wr_loop *loop, struct wr_error *error)
     while (!end && goes_on(loop)) {
         WR_TRY(operate_round(loop, &end, error));
     }
-    if (wr_instance_has_work(instance) || instance->draining) {
+    if (wr_instance_has_work(instance) || instance->draining || instance->leapt_us > 0) {
         WR_TRY(seal(loop, error));
     }
     weir_status status = settle(loop, error);

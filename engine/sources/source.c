@@ -15,6 +15,7 @@ weir_status wr_source_open(struct wr_env *env, const char *name, const struct wr
     case WR_SCHEME_LOG:
         return wr_source_log_open(env, name, endpoint, arena, source_out, error);
     case WR_SCHEME_KAFKA:
+        return wr_source_kafka_open(env, name, endpoint, NULL, NULL, arena, source_out, error);
     case WR_SCHEME_TABLE:
     case WR_SCHEME_STDOUT:
     case WR_SCHEME_NULL:
