@@ -9,12 +9,14 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
 HERE = pathlib.Path(__file__).resolve().parent
 VERSIONS = ("4.3.1", "3.9.1")
 LOGGERS = {"3": "slf4j-reload4j"}  # by Kafka's first digit; else pom.xml's own
+JAVA_VERSION_MIN = 17  # of Kafka 4
 USAGE, NO_BROKER, UNAVAILABLE, NO_FOLDER, NOT_STARTED = 64, 66, 69, 73, 75
 
 
@@ -39,8 +41,17 @@ def find_java():
     found = shutil.which(os.path.join(home, "bin", "java")) if home else shutil.which("java")
     if not found:
         raise Failure(UNAVAILABLE, "no java; on Debian or Ubuntu: "
-                                   "sudo apt-get install openjdk-17-jre-headless maven")
+                                   "sudo apt-get install default-jre-headless maven")
     return os.path.realpath(found)
+
+
+def need_version(java):
+    said = subprocess.run([java, "-version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=False).stdout.decode(errors="replace")
+    version = re.search(r'version "(?:1\.)?(\d+)', said)
+    if not version or int(version[1]) < JAVA_VERSION_MIN:
+        raise Failure(UNAVAILABLE, f"{java} is not Java {JAVA_VERSION_MIN} or later: "
+                      + said.partition("\n")[0])
 
 
 def last_lines(text, count):
@@ -89,6 +100,7 @@ class Jars:
         `formatted` and `archive`."""
         if self.jars.exists() and self.archive.exists():
             return
+        need_version(self.java)
         with self.lock():
             if not self.jars.exists():
                 self.fetch_jars()
