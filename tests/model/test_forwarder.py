@@ -54,7 +54,7 @@ MUTANTS = {  # the rule that is missing: where to look, what goes wrong
     "sync": (ALONE, "decided"),
 }
 # What no rule can tell: a marker that was lost, beside a store that is an older copy.
-LIMIT = Scope(1, (2,), copies=True, lose=1)
+LIMIT = Scope(1, (1,), copies=True, lose=1)
 
 
 def explore(model, shortest=True):
