@@ -1,172 +1,18 @@
 /* kafka_client.c: see kafka_client.h. Settings come in three layers, each over the one before:
  * weir's choices, the user's -X, and what the protocol must have (which -X refuses).
  *
- * Whether a broker can be reached is seen at two places. Every response that a broker's thread
- * takes says that one can (but for those of the handshake, which a client without a right to be
- * there gets too); librdkafka's own word that all are down, or a call that timed out, says that
- * none can, unless a response came after the last failure: such words wait in a queue.
- *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "txn/kafka_client.h"
-
-#include <pthread.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "txn/base/assert.h"
 #include "txn/base/error.h"
+#include "txn/kafka_client_inner.h"
 
-enum {
-    DETAIL_MAX = 512, /* of librdkafka's texts */
-    LOG_LINES_MAX = 50, /* of librdkafka's log in each LOG_WINDOW_US */
-};
-#define LOG_WINDOW_US (10LL * 1000 * 1000)
-
-/* Kafka's numbers of the requests with which a connection begins. */
-enum { API_SASL_HANDSHAKE = 17, API_VERSIONS = 18, API_SASL_AUTHENTICATE = 36 };
-
-/* What a client has of ours: its opaque. Written by any of librdkafka's threads. */
-struct context {
-    struct wr_kafka_link *link;
-    void (*delivered)(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque);
-    void *opaque;
-    _Atomic int64_t answered_us, failed_us; /* last time that a broker did; 0: never */
-    pthread_mutex_t lock; /* of what follows */
-    char cause[sizeof((struct wr_kafka_link *)NULL)->cause]; /* of the last failure */
-    int64_t window_us; /* when the first line of log in this window came */
-    int lines; /* in this window */
-};
-
-/* ---- Is a broker there? ---------------------------------------------------------------------- */
-
-static int64_t now_us(struct context *context)
-{
-    return context->link->env->monotonic_us(context->link->env);
-}
-
-static void say_down(struct context *context)
-{
-    struct wr_kafka_link *link = context->link;
-    if (atomic_load(&context->answered_us) > atomic_load(&context->failed_us)) {
-        return; /* an old word: one has answered since */
-    }
-    if (!atomic_load(&link->down)) {
-        pthread_mutex_lock(&context->lock);
-        memcpy(link->cause, context->cause, sizeof link->cause);
-        pthread_mutex_unlock(&context->lock);
-    }
-    if (!atomic_exchange(&link->down, true)) {
-        wr_log(link->env, WR_LOG_WARN,
-               "%s: no broker of %.300s can be reached%s%s%s; it is tried again until one answers",
-               link->what, link->brokers, *link->cause ? " (" : "", link->cause,
-               *link->cause ? ")" : "");
-    }
-}
-
-static void say_up(struct context *context)
-{
-    struct wr_kafka_link *link = context->link;
-    if (atomic_load(&link->down) && atomic_exchange(&link->down, false)) {
-        wr_log(link->env, WR_LOG_WARN, "%s: a broker of %.300s answers again", link->what,
-               link->brokers);
-    }
-}
-
-/* From "127.0.0.1:9092/bootstrap: Connect to ipv4#127.0.0.1:9092 failed: Connection refused (after
- * 0ms in state CONNECT, 2 identical error(s) suppressed)", what a user needs. */
-static void note_failure(struct context *context, const char *text)
-{
-    const char *start = strstr(text, ": ");
-    start = start ? start + 2 : text;
-    const char *failed = strncmp(start, "Connect to ", 11) == 0 ? strstr(start, "failed: ") : NULL;
-    start = failed ? failed + 8 : start;
-    const char *end = strstr(start, " (after ");
-    size_t size = end ? (size_t)(end - start) : strlen(start);
-    pthread_mutex_lock(&context->lock);
-    snprintf(context->cause, sizeof context->cause, "%.*s", (int)size, start);
-    pthread_mutex_unlock(&context->lock);
-    atomic_store(&context->failed_us, now_us(context));
-}
-
-static rd_kafka_resp_err_t take_response(rd_kafka_t *client, int fd, const char *broker,
-                                         int32_t broker_id, int16_t api, int16_t version,
-                                         int32_t correlation, size_t size, int64_t rtt_us,
-                                         rd_kafka_resp_err_t cause, void *opaque)
-{
-    (void)client, (void)fd, (void)broker, (void)broker_id, (void)version, (void)correlation;
-    (void)size, (void)rtt_us;
-    struct context *context = opaque;
-    if (cause == RD_KAFKA_RESP_ERR_NO_ERROR && api != API_VERSIONS && api != API_SASL_HANDSHAKE &&
-        api != API_SASL_AUTHENTICATE) {
-        atomic_store(&context->answered_us, now_us(context));
-        say_up(context);
-    }
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-static rd_kafka_resp_err_t watch_responses(rd_kafka_t *client, const rd_kafka_conf_t *conf,
-                                           void *opaque, char *text, size_t size)
-{
-    (void)conf, (void)text, (void)size;
-    return rd_kafka_interceptor_add_on_response_received(client, "weir", take_response, opaque);
-}
-
-static void take_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
-{
-    struct context *context = opaque;
-    (void)client;
-    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-        say_down(context);
-    } else {
-        wr_log(context->link->env, WR_LOG_DEBUG, "%s: %s: %.400s", context->link->what,
-               rd_kafka_err2name((rd_kafka_resp_err_t)code), reason);
-    }
-}
-
-void wr_kafka_link_check(rd_kafka_t *client)
-{
-    struct context *context = rd_kafka_opaque(client);
-    say_down(context);
-}
-
-/* ---- Librdkafka's log ------------------------------------------------------------------------ */
-
-/* Whether one more line may be shown; the last one says that some are left out. */
-static bool may_log(struct context *context, bool *last_out)
-{
-    int64_t now = now_us(context);
-    pthread_mutex_lock(&context->lock);
-    if (now - context->window_us >= LOG_WINDOW_US) {
-        context->window_us = now;
-        context->lines = 0;
-    }
-    int lines = context->lines < LOG_LINES_MAX ? ++context->lines : LOG_LINES_MAX + 1;
-    pthread_mutex_unlock(&context->lock);
-    *last_out = lines == LOG_LINES_MAX;
-    return lines <= LOG_LINES_MAX;
-}
-
-static void take_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
-{
-    struct context *context = client ? rd_kafka_opaque(client) : NULL;
-    (void)level;
-    if (!context) {
-        return;
-    }
-    if (strncmp(text, "[thrd:", 6) == 0 && strstr(text, "]: ")) {
-        text = strstr(text, "]: ") + 3;
-    }
-    if (strcmp(facility, "FAIL") == 0) {
-        note_failure(context, text);
-    }
-    bool last = false;
-    struct wr_env *env = context->link->env;
-    if (env->level >= WR_LOG_DEBUG && may_log(context, &last)) {
-        wr_log(env, WR_LOG_DEBUG, "%s: librdkafka: %s: %.700s%s", context->link->what, facility,
-               text, last ? " (more follow, which are not shown for some seconds)" : "");
-    }
-}
+enum { DETAIL_MAX = 512 }; /* of librdkafka's texts */
 
 /* ---- Settings -------------------------------------------------------------------------------- */
 
@@ -203,9 +49,11 @@ static const struct setting of_producers[] = {
 };
 static const struct setting of_transactions[] = {
     {"transaction.timeout.ms", "60000"},
+    {"isolation.level", "read_uncommitted"}, /* where partitions end, transactions or not */
     {NULL, NULL},
 };
 static const struct setting of_direct[] = {
+    {"isolation.level", "read_uncommitted"},
     {"message.timeout.ms", "0"}, /* a record waits until there is a broker */
     {NULL, NULL},
 };
@@ -227,13 +75,21 @@ static bool is_consumer(enum wr_kafka_role role)
     return role == WR_KAFKA_CONSUMER || role == WR_KAFKA_MARKERS;
 }
 
-/* Takes values of the user's properties out of a text, so that none is shown. */
+static bool is_secret(const char *name)
+{
+    return strstr(name, "password") || strstr(name, "secret") || strstr(name, ".pem") ||
+           strstr(name, "oauthbearer") || strstr(name, "ssl_") || strstr(name, "username");
+}
+
+/* Takes what may be secret of the user's properties out of a text. */
 static void hide_values(const struct wr_kafka_properties *properties, char *text)
 {
     for (size_t i = 0; properties && i < properties->count; i++) {
         const char *value = properties->items[i].value;
         size_t size = strlen(value);
-        for (char *at = text; size >= 3 && (at = strstr(at, value)); at += 3) {
+        for (char *at = text;
+             is_secret(properties->items[i].name) && size >= 3 && (at = strstr(at, value));
+             at += 3) {
             memmove(at + 3, at + size, strlen(at + size) + 1);
             memcpy(at, "...", 3);
         }
@@ -261,6 +117,12 @@ static weir_status set_all(rd_kafka_conf_t *conf, const struct wr_kafka_client_o
     return WEIR_OK;
 }
 
+static bool applies(const struct wr_kafka_client_options *options,
+                    const struct wr_kafka_property *item)
+{
+    return !item->endpoint || (options->endpoint && strcmp(item->endpoint, options->endpoint) == 0);
+}
+
 static weir_status set_users(rd_kafka_conf_t *conf, const struct wr_kafka_client_options *options,
                              struct wr_error *error)
 {
@@ -268,10 +130,7 @@ static weir_status set_users(rd_kafka_conf_t *conf, const struct wr_kafka_client
     for (int own = 0; own <= 1 && properties; own++) { /* an endpoint's own over the general ones */
         for (size_t i = 0; i < properties->count; i++) {
             const struct wr_kafka_property *item = &properties->items[i];
-            bool fits = item->endpoint
-                            ? options->endpoint && strcmp(item->endpoint, options->endpoint) == 0
-                            : true;
-            if (fits && (item->endpoint != NULL) == own) {
+            if (applies(options, item) && (item->endpoint != NULL) == own) {
                 WR_TRY(set(conf, options, item->name, item->value, error));
             }
         }
@@ -291,7 +150,6 @@ static weir_status configure(rd_kafka_conf_t *conf, const struct wr_kafka_client
     }
     WR_TRY(set_users(conf, options, error));
     WR_TRY(set_all(conf, options, consumer ? consumers_must : producers_must, error));
-    WR_TRY(set(conf, options, "bootstrap.servers", options->brokers, error));
     if (consumer) { /* without a group there is no consumer's queue */
         return set(conf, options, "group.id", options->id ? options->id : "weir", error);
     }
@@ -302,19 +160,19 @@ static weir_status configure(rd_kafka_conf_t *conf, const struct wr_kafka_client
 
 static void take_delivered(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 {
-    struct context *context = opaque;
+    struct wr_kafka_context *context = opaque;
     context->delivered(client, message, context->opaque);
 }
 
-static void context_free(struct context *context)
+static void context_free(struct wr_kafka_context *context)
 {
     pthread_mutex_destroy(&context->lock);
     free(context);
 }
 
-static struct context *context_new(const struct wr_kafka_client_options *options)
+static struct wr_kafka_context *context_new(const struct wr_kafka_client_options *options)
 {
-    struct context *context = calloc(1, sizeof *context);
+    struct wr_kafka_context *context = calloc(1, sizeof *context);
     if (context && pthread_mutex_init(&context->lock, NULL) != 0) {
         free(context);
         return NULL;
@@ -339,46 +197,9 @@ static weir_status fail_new(const struct wr_kafka_client_options *options, char 
                               what, text);
     }
     hide_values(options->properties, text);
-    bool file = strstr(text, "Permission denied") || strstr(text, "No such file");
-    return wr_fail_native(error, WEIR_FATAL, file ? WR_EXIT_PERMISSION : WR_EXIT_CONFIG, cause,
+    return wr_fail_native(error, WEIR_FATAL, WR_EXIT_CONFIG, cause,
                           "%s: Kafka's client does not take its properties (%s); correct -X", what,
                           text);
-}
-
-weir_status wr_kafka_client_new(const struct wr_kafka_client_options *options,
-                                rd_kafka_t **client_out, struct wr_error *error)
-{
-    char text[DETAIL_MAX] = "";
-    struct context *context = context_new(options);
-    rd_kafka_conf_t *conf = context ? rd_kafka_conf_new() : NULL;
-    if (!conf) {
-        free(context);
-        return wr_fail_memory(error);
-    }
-    rd_kafka_conf_set_opaque(conf, context);
-    rd_kafka_conf_set_log_cb(conf, take_log);
-    rd_kafka_conf_set_error_cb(conf, take_error);
-    rd_kafka_conf_interceptor_add_on_new(conf, "weir", watch_responses, context);
-    if (!is_consumer(options->role) && options->delivered) {
-        rd_kafka_conf_set_dr_msg_cb(conf, take_delivered);
-    }
-    weir_status status = configure(conf, options, error);
-    rd_kafka_t *client = NULL;
-    if (status == WEIR_OK) {
-        rd_kafka_type_t type = is_consumer(options->role) ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER;
-        client = rd_kafka_new(type, conf, text, sizeof text);
-        status = client ? WEIR_OK : fail_new(options, text, error);
-    }
-    if (status != WEIR_OK) {
-        rd_kafka_conf_destroy(conf); /* a client that was made would own it */
-        context_free(context);
-        return status;
-    }
-    if (is_consumer(options->role)) {
-        rd_kafka_poll_set_consumer(client);
-    }
-    *client_out = client;
-    return WEIR_OK;
 }
 
 void wr_kafka_client_free(rd_kafka_t *client)
@@ -386,8 +207,116 @@ void wr_kafka_client_free(rd_kafka_t *client)
     if (!client) {
         return;
     }
-    struct context *context = rd_kafka_opaque(client);
+    struct wr_kafka_context *context = rd_kafka_opaque(client);
     /* Nobody is in a group, so there is none to leave. */
     rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     context_free(context);
+}
+
+static rd_kafka_type_t type_of(const struct wr_kafka_client_options *options)
+{
+    return is_consumer(options->role) ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER;
+}
+
+/* A configuration, without brokers: they come last. NULL: see the error. */
+static rd_kafka_conf_t *conf_new(const struct wr_kafka_client_options *options,
+                                 struct wr_kafka_context *context, struct wr_error *error)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    if (!conf) {
+        (void)wr_fail_memory(error);
+        return NULL;
+    }
+    rd_kafka_conf_set_opaque(conf, context);
+    rd_kafka_conf_set_log_cb(conf, wr_kafka_take_log);
+    rd_kafka_conf_set_error_cb(conf, wr_kafka_take_error);
+    if (!is_consumer(options->role) && options->delivered) {
+        rd_kafka_conf_set_dr_msg_cb(conf, take_delivered);
+    }
+    if (configure(conf, options, error) != WEIR_OK) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    return conf;
+}
+
+/* Makes a client that is connected to nothing, to see whether librdkafka takes the properties
+ * together, and lets it go. The real one has an interceptor, and a configuration that has one is
+ * freed twice when it is refused (librdkafka 2.0.2). */
+static weir_status try_properties(const struct wr_kafka_client_options *options,
+                                  struct wr_kafka_context *context, struct wr_error *error)
+{
+    char text[DETAIL_MAX] = "";
+    rd_kafka_conf_t *conf = conf_new(options, context, error);
+    if (!conf) {
+        return error->status;
+    }
+    rd_kafka_t *client = rd_kafka_new(type_of(options), conf, text, sizeof text);
+    if (!client) {
+        weir_status status = fail_new(options, text, error);
+        rd_kafka_conf_destroy(conf); /* a client that was made would own it */
+        return status;
+    }
+    rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return WEIR_OK;
+}
+
+/* Whether a property's file can be read: of one that cannot librdkafka says but the property. */
+static weir_status check_files(const struct wr_kafka_client_options *options,
+                               struct wr_error *error)
+{
+    const struct wr_kafka_properties *properties = options->properties;
+    for (size_t i = 0; i < properties->count; i++) {
+        const struct wr_kafka_property *item = &properties->items[i];
+        if (applies(options, item) && strstr(item->name, ".location") && *item->value &&
+            strcmp(item->value, "probe") != 0 && access(item->value, R_OK) != 0) {
+            return wr_fail_errno(error, "%s: cannot read the file that -X %s names",
+                                 options->link->what, item->name);
+        }
+    }
+    return WEIR_OK;
+}
+
+static weir_status make(const struct wr_kafka_client_options *options,
+                        struct wr_kafka_context *context, rd_kafka_t **client_out,
+                        struct wr_error *error)
+{
+    char text[DETAIL_MAX] = "";
+    if (options->properties && options->properties->count > 0) {
+        WR_TRY(check_files(options, error));
+        WR_TRY(try_properties(options, context, error));
+    }
+    rd_kafka_conf_t *conf = conf_new(options, context, error);
+    if (!conf) {
+        return error->status;
+    }
+    rd_kafka_conf_interceptor_add_on_new(conf, "weir", wr_kafka_watch_responses, context);
+    *client_out = rd_kafka_new(type_of(options), conf, text, sizeof text);
+    return *client_out ? WEIR_OK : fail_new(options, text, error); /* conf stays, see above */
+}
+
+weir_status wr_kafka_client_new(const struct wr_kafka_client_options *options,
+                                rd_kafka_t **client_out, struct wr_error *error)
+{
+    struct wr_kafka_context *context = context_new(options);
+    rd_kafka_t *client = NULL;
+    if (!context) {
+        return wr_fail_memory(error);
+    }
+    weir_status status = make(options, context, &client, error);
+    if (status != WEIR_OK) {
+        context_free(context);
+        return status;
+    }
+    if (is_consumer(options->role)) {
+        rd_kafka_poll_set_consumer(client);
+    }
+    if (rd_kafka_brokers_add(client, options->brokers) == 0) {
+        wr_kafka_client_free(client);
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "%s: Kafka's client takes no broker of \"%.300s\"", options->link->what,
+                       options->brokers);
+    }
+    *client_out = client;
+    return WEIR_OK;
 }

@@ -40,10 +40,10 @@ struct wr_kafka_client_options {
     void *opaque; /* of delivered */
 };
 
-/* Makes a client. 78: a property is refused; 77: a certificate or key cannot be read; 75: no
- * memory, no thread. Reaches no broker: that goes on in librdkafka's threads. Where a role's
- * consumer is made, its queue is redirected (rd_kafka_poll_set_consumer); it tells the end of a
- * partition (RD_KAFKA_RESP_ERR__PARTITION_EOF), and an offset that is out of range is an error
+/* Makes a client. 78: properties do not go together; 66, 77: a file that one names cannot be read;
+ * 75: no memory, no thread. Reaches no broker: that goes on in librdkafka's threads. A consumer's
+ * queue is redirected (rd_kafka_poll_set_consumer); it tells the end of a partition
+ * (RD_KAFKA_RESP_ERR__PARTITION_EOF), and an offset that is out of range is an error
  * (RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET). The client's opaque is not the caller's. */
 weir_status wr_kafka_client_new(const struct wr_kafka_client_options *options,
                                 rd_kafka_t **client_out, struct wr_error *error);
@@ -57,10 +57,12 @@ void wr_kafka_link_check(rd_kafka_t *client);
 /* What an error of librdkafka asks for, by its three flags, and by the code where there are none:
  *   WEIR_RETRY  the same call again (a broker is away, a coordinator moves, it timed out)
  *   WEIR_ABORT  the transaction must be aborted; then the same records again
- *   WEIR_FATAL  the client is of no use any more: another one, or stop
+ *   WEIR_FATAL  this client is of no use any more. Exit code 69: another client may be. 77, 78:
+ *               none would be but after a fence (wr_kafka_is_fenced); stop
  * The text says what was being done (`format`), to what, what happened and what to do. Exit codes:
  * 69 unreachable, 77 not authorized, 78 configuration (no such topic, message too large, fenced,
- * unsupported), 75 no memory. wr_kafka_fail_error destroys `cause`. */
+ * unsupported), 75 no memory. error->native is librdkafka's code. wr_kafka_fail_error destroys
+ * `cause`. */
 weir_status wr_kafka_fail(struct wr_error *error, rd_kafka_resp_err_t cause, const char *format,
                           ...) WEIR_PRINTF(3, 4);
 weir_status wr_kafka_fail_error(struct wr_error *error, rd_kafka_error_t *cause, const char *format,

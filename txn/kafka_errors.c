@@ -174,11 +174,15 @@ weir_status wr_kafka_fail(struct wr_error *error, rd_kafka_resp_err_t cause, con
     return status;
 }
 
-/* Librdkafka's flags come first. What it calls fatal is so for this client, whatever the code; and
- * where it says nothing at all, only a code that asks for a call again does. */
+/* Librdkafka's flags come first, with two exceptions: it would abort and send again what no broker
+ * will ever take (a record that is too large, a topic that is forbidden), where only a person can
+ * help; and for some requests it would abort after a fence, where another producer has the name.
+ * What it calls fatal is so for this client, whatever the code. */
 static weir_status status_of(const rd_kafka_error_t *cause)
 {
-    if (rd_kafka_error_is_fatal(cause)) {
+    enum group group = group_of(rd_kafka_error_code(cause));
+    if (rd_kafka_error_is_fatal(cause) || groups[group].exit_code == WR_EXIT_CONFIG ||
+        groups[group].exit_code == WR_EXIT_PERMISSION) {
         return WEIR_FATAL;
     }
     if (rd_kafka_error_txn_requires_abort(cause)) {
@@ -187,8 +191,7 @@ static weir_status status_of(const rd_kafka_error_t *cause)
     if (rd_kafka_error_is_retriable(cause)) {
         return WEIR_RETRY;
     }
-    weir_status status = groups[group_of(rd_kafka_error_code(cause))].status;
-    return status == WEIR_ABORT ? WEIR_FATAL : status;
+    return groups[group].status == WEIR_ABORT ? WEIR_FATAL : groups[group].status;
 }
 
 weir_status wr_kafka_fail_error(struct wr_error *error, rd_kafka_error_t *cause, const char *format,
