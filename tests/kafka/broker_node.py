@@ -59,6 +59,8 @@ PROPERTIES = {
     # Transactions whose time is over are aborted at once (10 s by default).
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
     "group.initial.rebalance.delay.ms": "0",
+    # Records of tests may be as old as they like.
+    "log.retention.ms": "-1",
     # Small, for two cores and 512 MB.
     "num.network.threads": "2",
     "num.io.threads": "4",
