@@ -81,6 +81,7 @@ struct wr_kafka_control { /* the mutex guards what both threads use */
     pthread_mutex_t mutex;
     pthread_cond_t for_control, for_source;
     bool quit;
+    bool drained; /* room for more was made */
     uint64_t asked, answered; /* rounds of questions: asked for, and answered */
     bool whole; /* every partition that is read has been answered for, once */
     char cluster[WR_KAFKA_CLUSTER_BYTES_MAX];
@@ -124,6 +125,7 @@ struct wr_kafka_source {
     rd_kafka_message_t *held[WR_POLL_RECORDS_MAX]; /* of the last poll */
     size_t held_count;
     size_t batch; /* messages of the next poll */
+    size_t drained; /* bytes, since the control thread was told */
 };
 
 static inline struct wr_kafka_source *wr_kafka_source_of(struct wr_source *source)
@@ -196,6 +198,10 @@ weir_status wr_kafka_control_start(struct wr_kafka_source *source, struct wr_err
 void wr_kafka_control_stop(struct wr_kafka_source *source);
 /* Asks for all of it again; the number of the answer. */
 uint64_t wr_kafka_ask(struct wr_kafka_source *source);
+/* There is room again for what is fetched ahead. Librdkafka's thread looks for it with whatever it
+ * has to do next, and else once a second, which is a pause of so long each time that every partition
+ * has all it may; so the control thread then asks it something. */
+void wr_kafka_drained(struct wr_kafka_source *source);
 /* The control thread's failure, if it has one. */
 weir_status wr_kafka_failed(struct wr_kafka_source *source, struct wr_error *error);
 /* Waits until that question was answered, all is known, or so much time is over. */
@@ -209,6 +215,8 @@ bool wr_kafka_extent_of(struct wr_kafka_source *source, int32_t number, uint64_t
 /* Asks for what is not known, or for all of it when that was asked for. Fails as wr_kafka_topic
  * does, and with 78 when the brokers are of another cluster than before. */
 weir_status wr_kafka_look(struct wr_kafka_source *source, struct wr_error *error);
+/* Asks the leader of each partition for something, whatever the answer. */
+void wr_kafka_wake(struct wr_kafka_source *source);
 
 /* ---- source_kafka_group.c -------------------------------------------------------------------- */
 

@@ -43,6 +43,15 @@ uint64_t wr_kafka_ask(struct wr_kafka_source *source)
     return question;
 }
 
+void wr_kafka_drained(struct wr_kafka_source *source)
+{
+    struct wr_kafka_control *control = &source->control;
+    pthread_mutex_lock(&control->mutex);
+    control->drained = true;
+    pthread_cond_signal(&control->for_control);
+    pthread_mutex_unlock(&control->mutex);
+}
+
 void wr_kafka_wait(struct wr_kafka_source *source, uint64_t question, int64_t wait_ms)
 {
     struct wr_kafka_control *control = &source->control;
@@ -175,7 +184,7 @@ static void *control_thread(void *arg)
     pthread_mutex_lock(&control->mutex);
     while (!control->quit) {
         bool asked = control->asked > control->answered;
-        if (!asked || again) {
+        if ((!asked || again) && !control->drained) {
             add_ms(&until, TURN_MS);
             (void)pthread_cond_timedwait(&control->for_control, &control->mutex, &until);
         }
@@ -183,7 +192,12 @@ static void *control_thread(void *arg)
             break;
         }
         asked = control->asked > control->answered;
+        bool drained = control->drained;
+        control->drained = false;
         pthread_mutex_unlock(&control->mutex);
+        if (drained) {
+            wr_kafka_wake(source);
+        }
         turn(source, asked);
         pthread_mutex_lock(&control->mutex);
         again = asked;

@@ -137,6 +137,21 @@ static bool ask_extents(struct wr_kafka_source *source, rd_kafka_topic_partition
     return all;
 }
 
+void wr_kafka_wake(struct wr_kafka_source *source)
+{
+    int32_t partitions = source->control.partitions;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
+    for (int32_t i = 0; i < partitions; i++) {
+        if (wr_kafka_wants(source, i)) {
+            rd_kafka_topic_partition_list_add(list, source->topic, i);
+        }
+    }
+    if (list->cnt > 0) {
+        (void)ask_offsets(source, list, RD_KAFKA_OFFSET_END);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 weir_status wr_kafka_look(struct wr_kafka_source *source, struct wr_error *error)
 {
     struct wr_kafka_control *control = &source->control;

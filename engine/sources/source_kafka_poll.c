@@ -15,7 +15,11 @@
 #include "engine/sources/source_kafka.h"
 #include "txn/base/assert.h"
 
-enum { BATCH_MIN = 16, SEEK_MS = 2000 };
+enum {
+    BATCH_MIN = 16,
+    SEEK_MS = 2000,
+    DRAINED_BYTES = 2 * 1024 * 1024, /* an eighth of what is fetched ahead in all */
+};
 
 void wr_kafka_drop_held(struct wr_kafka_source *source)
 {
@@ -229,6 +233,7 @@ static weir_status take(struct batch *batch, rd_kafka_message_t *message, struct
         batch->first = wr_kafka_see(message);
     }
     WR_TRY(wr_kafka_take_record(message, batch->polled, error));
+    batch->source->drained += message->key_len + message->len;
     batch->next = message->offset + 1;
     batch->last = message;
     return WEIR_OK;
@@ -305,6 +310,10 @@ weir_status wr_kafka_poll(struct wr_source *base, struct wr_source_partition *at
     if (ready && at->next != partition->stands) {
         seek(source, partition);
         ready = partition->stands == at->next;
+    }
+    if (source->drained >= DRAINED_BYTES) {
+        source->drained = 0;
+        wr_kafka_drained(source);
     }
     return ready ? read_queue(source, partition, polled, more_out, error) : WEIR_OK;
 }
