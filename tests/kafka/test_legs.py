@@ -18,7 +18,8 @@ class Legs(KafkaTest):
         source, target = self.topic(3), self.topic(2)
         self.generate(source, RECORDS, "--keys", 200, "--transaction", "input", "--abort-every", 5)
         args = ["run", COUNT, "-s", "count.weir", "-i", f"in={self.uri(source)}",
-                "-o", f"out={self.uri(target)}", "--epoch-records", 500, "--forward-ms", 5, *options]
+                "-o", f"out={self.uri(target)}", "--epoch-records", 500, "--forward-ms", 5,
+                *options]
         run = self.start_weir(*args)
         self.wait_for_records(target, 1000)
         run.kill()
