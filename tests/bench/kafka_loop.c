@@ -5,25 +5,25 @@
  *   copy     each record as it is: key, value, headers, time, partition
  *   count    for each record its key and how often that came so far
  *
- *   to a topic, exactly once    a transaction each interval, the input's offsets in it. Counts are in
- *                               memory; the output has every count, so a start fills them from it
+ *   to a topic, exactly once    a transaction each interval, the input's offsets in it. Counts are
+ *                               in memory; the output has every one, so a start fills them from it
  *   to a topic, at least once   an idempotent producer; offsets are stored each interval, when all
  *                               that was produced is acknowledged
  *   to SQLite, exactly once     loop.c with these records: offsets are in its transaction
  *
- * Any error ends the loop, and the next run goes on from the last transaction: so nothing is rewound
- * here.
+ * Any error ends the loop, and the next run goes on from the last transaction: so nothing is
+ * rewound here.
  *
  * What makes it quick, each measured on two shared cores (copy of 100-byte values, exactly once;
  * decision 0084): records are taken in batches from the consumer's queue; the limits on what is
- * fetched ahead are so high that the fetcher never pauses (it pauses a second each time); batches of
- * 10,000 records go to the broker; no delivery reports, because ending a transaction tells; the
+ * fetched ahead are so high that the fetcher never pauses (it pauses a second each time); batches
+ * of 10,000 records go to the broker; no delivery reports, because ending a transaction tells; the
  * topic's metadata is there before the first record (else that waits a second); 10 ms between tries
  * to end a transaction, for which the broker often asks (else 100).
  *
- * Tried and left out: rd_kafka_produce_batch is 10 % quicker, and has no place for time and headers;
- * producing out of the consumer's memory saves a copy and is not quicker; fetching more bytes at a
- * time, or lingering for 1 or 20 ms, changes nothing.
+ * Tried and left out: rd_kafka_produce_batch is 10 % quicker, and has no place for time and
+ * headers; producing out of the consumer's memory saves a copy and is not quicker; fetching more
+ * bytes at a time, or lingering for 1 or 20 ms, changes nothing.
  *
  * Long because it is a program of its own, to be read in one go.
  *
@@ -195,8 +195,8 @@ static void let_go(struct loop *loop)
     loop->held = 0;
 }
 
-/* The next records, `most` at most, which stay until the next call; 0: none for a while; -1: failed.
- * An end of a partition is none. */
+/* The next records, `most` at most, which stay until the next call; 0: none for a while; -1:
+ * failed. An end of a partition is none. */
 static ssize_t take(struct loop *loop, int64_t most, int wait_ms)
 {
     size_t room = most < BATCH ? (size_t)most : BATCH;
