@@ -132,8 +132,9 @@ static struct bytes bytes_of(const json_t *object, const char *name)
     char base64[32];
     snprintf(base64, sizeof base64, "%s_base64", name);
     const json_t *value = json_object_get(object, name);
-    if (json_object_get(object, base64)) {
-        return decode_base64(json_string_value(json_object_get(object, base64)));
+    const char *encoded = json_string_value(json_object_get(object, base64));
+    if (encoded) {
+        return decode_base64(encoded);
     }
     if (!value || json_is_null(value)) {
         return (struct bytes){NULL, 0};
@@ -156,6 +157,9 @@ static rd_kafka_headers_t *headers_of(const json_t *line)
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i);
         struct bytes name = bytes_of(one, "name"), value = bytes_of(one, "value");
+        if (!name.data) {
+            tool_fail(EX_DATAERR, "a header without a name");
+        }
         rd_kafka_header_add(headers, name.data, (ssize_t)name.size, value.data,
                             (ssize_t)value.size);
         free(name.data);
