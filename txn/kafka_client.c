@@ -164,12 +164,6 @@ static void take_delivered(rd_kafka_t *client, const rd_kafka_message_t *message
     context->delivered(client, message, context->opaque);
 }
 
-static void context_free(struct wr_kafka_context *context)
-{
-    pthread_mutex_destroy(&context->lock);
-    free(context);
-}
-
 static struct wr_kafka_context *context_new(const struct wr_kafka_client_options *options)
 {
     struct wr_kafka_context *context = calloc(1, sizeof *context);
@@ -200,17 +194,6 @@ static weir_status fail_new(const struct wr_kafka_client_options *options, char 
     return wr_fail_native(error, WEIR_FATAL, WR_EXIT_CONFIG, cause,
                           "%s: Kafka's client does not take its properties (%s); correct -X", what,
                           text);
-}
-
-void wr_kafka_client_free(rd_kafka_t *client)
-{
-    if (!client) {
-        return;
-    }
-    struct wr_kafka_context *context = rd_kafka_opaque(client);
-    /* Nobody is in a group, so there is none to leave. */
-    rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    context_free(context);
 }
 
 static rd_kafka_type_t type_of(const struct wr_kafka_client_options *options)
@@ -305,7 +288,7 @@ weir_status wr_kafka_client_new(const struct wr_kafka_client_options *options,
     }
     weir_status status = make(options, context, &client, error);
     if (status != WEIR_OK) {
-        context_free(context);
+        wr_kafka_context_free(context);
         return status;
     }
     if (is_consumer(options->role)) {

@@ -47,7 +47,7 @@ struct wr_kafka_client_options {
  * (RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET). The client's opaque is not the caller's. */
 weir_status wr_kafka_client_new(const struct wr_kafka_client_options *options,
                                 rd_kafka_t **client_out, struct wr_error *error);
-/* Waits a bounded time for the client's threads. NULL is ignored. */
+/* Waits for the client's threads, 3 s at most: then they are left behind. NULL is ignored. */
 void wr_kafka_client_free(rd_kafka_t *client);
 
 /* To be called after a call that timed out: when no broker has answered since the last failure, the

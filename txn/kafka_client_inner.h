@@ -10,7 +10,7 @@
 
 /* What a client has of ours: its opaque. Written by any of librdkafka's threads. */
 struct wr_kafka_context {
-    struct wr_kafka_link *link;
+    struct wr_kafka_link *_Atomic link;
     void (*delivered)(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque);
     void *opaque;
     bool sasl; /* a client that is not let in gets answers too, to its handshake */
@@ -19,7 +19,11 @@ struct wr_kafka_context {
     char cause[sizeof((struct wr_kafka_link *)NULL)->cause]; /* of the last failure */
     int64_t window_us; /* when the first line of log in this window came */
     int lines; /* in this window */
+    struct wr_kafka_link left; /* of a client that is left behind: see kafka_free.c */
+    char *left_what, *left_brokers;
 };
+
+void wr_kafka_context_free(struct wr_kafka_context *context);
 
 /* Librdkafka's callbacks; the opaque of each is the context. */
 rd_kafka_resp_err_t wr_kafka_watch_responses(rd_kafka_t *client, const rd_kafka_conf_t *conf,
