@@ -32,6 +32,7 @@
 enum {
     SHOW_MS = 200,
     END_WAIT_MS = 10000, /* after a signal or an error */
+    FULL_WAIT_MS = 100, /* between two looks at what waits for a sink */
 };
 
 void wr_loop_fail(struct wr_loop *loop, const struct wr_error *error)
@@ -203,6 +204,12 @@ static weir_status operate_round(struct wr_loop *loop, bool *end_out, struct wr_
     bool idle = false;
     WR_TRY(wr_instance_drop(instance, error));
     wr_instance_tick(instance);
+    if (wr_loop_is_full(loop)) { /* what was read is decided, and nothing more is */
+        WR_TRY(wr_instance_has_work(instance) ? seal(loop, error) : WEIR_OK);
+        waiting_for(loop, WR_WAITING_BROKER);
+        operator_wait(loop, FULL_WAIT_MS);
+        return WEIR_OK;
+    }
     WR_TRY(wr_inputs_discover(instance, error));
     wr_instance_measure(instance, false);
     if (!wr_instance_queued(instance)) {
@@ -409,6 +416,7 @@ static void on_signal(uv_signal_t *handle, int number)
 static void on_timer(uv_timer_t *handle)
 {
     struct wr_loop *loop = handle->data;
+    wr_loop_check_overdue(loop);
     loop->show(loop->show_data, false);
     uv_mutex_lock(&loop->mutex);
     bool failed = loop->error.status != WEIR_OK;

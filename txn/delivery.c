@@ -332,6 +332,7 @@ weir_status wr_deliverer_decide(struct wr_deliverer *deliverer, const struct wr_
 weir_status wr_deliverer_start(struct wr_deliverer *deliverer, struct wr_error *error)
 {
     bool moved = wr_delivery_is_direct(deliverer->delivery);
+    wr_forwarder_wait(deliverer->forwarder, moved);
     while (moved) {
         const struct wr_marker *markers = NULL;
         WR_TRY(wr_forwarder_step(deliverer->forwarder, &moved, error));
@@ -341,6 +342,7 @@ weir_status wr_deliverer_start(struct wr_deliverer *deliverer, struct wr_error *
             wr_forwarder_decided(deliverer->forwarder);
         }
     }
+    wr_forwarder_wait(deliverer->forwarder, false);
     return WEIR_OK;
 }
 

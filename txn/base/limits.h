@@ -43,6 +43,11 @@
 #define WR_SCAN_ROWS 256 /* rows of one step of a scan */
 #define WR_REJECTS_MAX_DEFAULT 1000000 /* dead letters kept; more are no accident: stop and look */
 #define WR_EPOCH_HISTORY 10000 /* decided epochs kept in table epoch */
+/* A sink that was never sent to is looked at before anything is decided: a start waits so long for
+ * its outside; and so long for one that was, before it goes on without. */
+#define WR_OUTSIDE_WAIT_MS 60000
+#define WR_OUTSIDE_LOOK_MS 10000
+#define WR_BACKLOG_BYTES_DEFAULT (1024LL * 1024 * 1024) /* of log that waits for a Kafka sink */
 #define WR_ERROR_TEXT_MAX 1024
 #define WR_REASON_BYTES_MAX 1024 /* of one dead letter */
 
