@@ -73,6 +73,17 @@ static weir_status assign(struct wr_kafka_source *source, struct wr_kafka_partit
                : WEIR_OK;
 }
 
+/* What cannot be sought, since the client gave it up when its offset was gone, is assigned anew. */
+static rd_kafka_error_t *assign_again(struct wr_kafka_source *source,
+                                      const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_error_t *cause = rd_kafka_incremental_unassign(source->client, list);
+    if (cause) {
+        rd_kafka_error_destroy(cause);
+    }
+    return rd_kafka_incremental_assign(source->client, list);
+}
+
 /* Brings the queue to where the position is. It stays where it stands, to be sought again, when
  * the client is not ready to. */
 static void seek(struct wr_kafka_source *source, struct wr_kafka_partition *partition)
@@ -80,11 +91,16 @@ static void seek(struct wr_kafka_source *source, struct wr_kafka_partition *part
     rd_kafka_topic_partition_list_t *list = list_of(source, partition, first_of(partition));
     rd_kafka_error_t *cause = rd_kafka_seek_partitions(source->client, list, SEEK_MS);
     rd_kafka_resp_err_t code = cause ? rd_kafka_error_code(cause) : list->elems[0].err;
+    if (!cause && code == RD_KAFKA_RESP_ERR__STATE) {
+        list->elems[0].err = RD_KAFKA_RESP_ERR_NO_ERROR;
+        cause = assign_again(source, list);
+        code = cause ? rd_kafka_error_code(cause) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    partition->stands = -1;
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         partition->stands = partition->base.next;
         wr_kafka_forget_seen(partition);
     } else {
-        partition->stands = -1;
         wr_log(source->base.env, WR_LOG_DEBUG,
                "source %s: topic %s, partition %d: cannot go to offset %" PRId64 " yet: %s",
                source->base.name, source->topic, (int)partition->base.index, partition->base.next,
