@@ -33,6 +33,35 @@ class Inspect(KafkaTest):
                                              "error": None}])
         self.assertNotIn("are not known", text)
 
+    def test_markers_and_backlog(self):
+        """Of a sink: the marker in the store and outside; what was decided and is not yet sent, in
+        records, bytes and age."""
+        source, target = self.topic(retention_ms=-1), self.topic(retention_ms=-1)
+        self.generate(source, 1000)
+        args = ["run", COPY, "-i", f"in={self.uri(source)}", "-o", f"out={self.uri(target)}",
+                "--until-end"]
+        self.weir(*args)
+        text, found = self.inspect()
+        [forwarder] = found["forwarders"]
+        self.assertEqual((forwarder["next"], forwarder["backlog"], forwarder["backlog_bytes"],
+                          forwarder["oldest_age_ms"]), (1000, 0, 0, None))
+        self.assertRegex(forwarder["incarnation"], "^[0-9a-f]{16}$")
+        self.assertEqual(forwarder["outside"], {"next": 1000,
+                                                "incarnation": forwarder["incarnation"]})
+        self.assertIn("next offset 1000, 0 records still to be copied", text)
+        self.assertIn("marker outside: 1000, incarnation " + forwarder["incarnation"], text)
+
+        self.generate(source, 500)  # decided, and not sent
+        run = self.start_weir(*args, env={"WEIR_FAULT": "kafka_after_produce"})
+        run.end()
+        text, found = self.inspect()
+        [forwarder] = found["forwarders"]
+        self.assertGreater(forwarder["backlog"], 0)
+        self.assertGreater(forwarder["backlog_bytes"], forwarder["backlog"])
+        self.assertGreaterEqual(forwarder["oldest_age_ms"], 0)
+        self.assertIn(f"{forwarder['backlog']} records still to be copied "
+                      f"({forwarder['backlog_bytes']} bytes, the oldest decided ", text)
+
     def test_no_broker(self):
         """The store is shown all the same, and why the rest is not; in two seconds and not for each
         endpoint."""

@@ -15,7 +15,8 @@ class Rejects(KafkaTest):
     def records(self, source):
         """What is bad has an odd number; both kinds in both partitions."""
         records = [{"key": f"k{i}", "value": str(i) if i % 2 == 0 else f"bad {i}",
-                    "partition": i // 2 % 2, "headers": [{"name": "own", "value": "x"}], "time_ms": 1000 + i}
+                    "partition": i // 2 % 2, "headers": [{"name": "own", "value": "x"}],
+                    "time_ms": 1000 + i}
                    for i in range(40)]
         self.produce(source, records)
         return records
