@@ -199,8 +199,8 @@ void wr_kafka_control_stop(struct wr_kafka_source *source);
 /* Asks for all of it again; the number of the answer. */
 uint64_t wr_kafka_ask(struct wr_kafka_source *source);
 /* There is room again for what is fetched ahead. Librdkafka's thread looks for it with whatever it
- * has to do next, and else once a second, which is a pause of so long each time that every partition
- * has all it may; so the control thread then asks it something. */
+ * has to do next, and else once a second, which is a pause of so long each time that every
+ * partition has all it may; so the control thread then asks it something. */
 void wr_kafka_drained(struct wr_kafka_source *source);
 /* The control thread's failure, if it has one. */
 weir_status wr_kafka_failed(struct wr_kafka_source *source, struct wr_error *error);

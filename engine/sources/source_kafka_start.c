@@ -63,7 +63,8 @@ static weir_status add_partition(struct wr_kafka_source *source, int32_t number,
     return WEIR_OK;
 }
 
-/* ?start=OFFSET is asked for of each partition: it must be there, unless ?missing says what else. */
+/* ?start=OFFSET is asked for of each partition, which must hold it, unless ?missing says where else
+ * to begin. */
 static weir_status check_start(struct wr_kafka_source *source, int32_t number,
                                struct wr_kafka_extent *extent, struct wr_error *error)
 {

@@ -71,7 +71,8 @@ class Records(Source):
         odd = base64.b64encode(bytes([0, 255, 128])).decode()
         sent = [
             {"key": None, "value": None}, {"key": "", "value": ""}, {"key": "k", "value": None},
-            {"key": None, "value": "v", "time_ms": 1}, {"key": "k", "value": "", "time_ms": 1600000000123},
+            {"key": None, "value": "v", "time_ms": 1},
+            {"key": "k", "value": "", "time_ms": 1600000000123},
             {"key": "h", "value": "v", "headers": [
                 {"name": "a", "value": "1"}, {"name": "a", "value": None},
                 {"name": "", "value": ""}, {"name": "a", "value_base64": odd}]},
@@ -386,7 +387,8 @@ class Kills(Source):
             run = self.start_weir("run", COUNT, *options, env={"WEIR_FAULT": fault})
             self.assertEqual(run.end(), -9)
         self.weir("run", COUNT, *options, "--until-end")
-        counts = {key: int(value) for key, value in self.query("count.weir", "SELECT * FROM counts")}
+        counts = {key: int(value)
+                  for key, value in self.query("count.weir", "SELECT * FROM counts")}
         expected = {}
         for record in self.read(topic):
             expected[record["key"]] = expected.get(record["key"], 0) + 1
