@@ -213,6 +213,7 @@ weir_status wr_forwarder_check(struct wr_forwarder *forwarder, struct wr_error *
     WR_TRY(check(forwarder, error));
     wr_forwarder_wait(forwarder, false);
     forwarder->checked = true;
+    forwarder->behind = forwarder->count > 0; /* nobody has looked at the logs yet */
     hand_over(forwarder);
     return WEIR_OK;
 }
@@ -327,6 +328,7 @@ weir_status wr_forwarder_step(struct wr_forwarder *forwarder, bool *moved_out,
     *moved_out = is_waiting(forwarder);
     wr_assert(forwarder->checked);
     if (*moved_out || forwarder->count == 0) {
+        forwarder->behind = *moved_out;
         return WEIR_OK;
     }
     WR_TRY(wr_forwarder_send(forwarder, &full, error));
