@@ -212,7 +212,7 @@ static void show_forwarder(const json_t *forwarder)
     if (number_of(forwarder, "length") >= 0) {
         printf(", %" PRId64 " bytes outside", number_of(forwarder, "length"));
     }
-    if (*incarnation) {
+    if (*incarnation && strncmp(text_of(forwarder, "identity"), "cluster:", 8) == 0) {
         printf(", incarnation %s", incarnation);
     }
     if (json_is_object(outside)) {
