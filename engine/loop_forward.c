@@ -84,6 +84,14 @@ static void hand_markers(struct wr_loop *loop)
     uv_cond_signal(&loop->for_decide);
 }
 
+static void tell_forwarded(const struct wr_instance *instance)
+{
+    const struct wr_observer *observer = instance->options->observer;
+    if (observer && observer->forwarded) {
+        observer->forwarded(observer->data, instance);
+    }
+}
+
 static weir_status forward_all(struct wr_loop *loop, struct wr_error *error)
 {
     struct wr_instance *instance = loop->instance;
@@ -97,6 +105,7 @@ static weir_status forward_all(struct wr_loop *loop, struct wr_error *error)
             turn.full = false;
             turn.vain = !moved && wr_forwarder_is_behind(forwarder);
             if (moved) {
+                tell_forwarded(instance);
                 hand_markers(loop);
             }
         } else {
