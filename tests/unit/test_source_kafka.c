@@ -1,7 +1,6 @@
 /* test_source_kafka.c: a topic as a source, against librdkafka's simulated broker, which keeps what
  * is produced and gives it back: positions, undo, and what a position must say of the topic. What
  * such a broker has not (transactions, retention, deletion) is in tests/kafka/test_source.py.
- * labels: threads
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
