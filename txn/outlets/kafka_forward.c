@@ -81,6 +81,7 @@ void wr_kafka_progress(struct wr_kafka_forward *forward)
 
 void wr_kafka_let_go(struct wr_kafka_forward *forward)
 {
+    wr_kafka_readers_free(forward);
     for (struct wr_kafka_outlet *at = forward->outlets; at; at = at->next) {
         if (at->handle) {
             rd_kafka_topic_destroy(at->handle);

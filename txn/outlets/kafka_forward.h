@@ -71,6 +71,7 @@ struct wr_kafka_outlet {
     enum wr_sync sync;
     bool wants_direct, forget; /* of the options */
     rd_kafka_topic_t *handle; /* of the client that there is */
+    rd_kafka_t *reader; /* of the marker; NULL but while it is read */
     char identity[WR_ERROR_TEXT_MAX]; /* cluster, topic and group; fixed once it is set */
 
     /* As the store had it when it was opened: */
@@ -178,6 +179,7 @@ weir_status wr_kafka_check_fallen(struct wr_kafka_forward *forward, struct wr_er
 /* Reads every sink's marker, waiting up to timeout_ms. After init_transactions alone. */
 weir_status wr_kafka_markers_read(struct wr_kafka_forward *forward, int timeout_ms,
                                   struct wr_error *error);
+void wr_kafka_readers_free(struct wr_kafka_forward *forward);
 /* Checks every sink's marker against the store, and sets where each goes on from. `resumes`: it
  * must be this incarnation's. 78 with what to do. */
 weir_status wr_kafka_markers_check(struct wr_kafka_forward *forward, bool resumes,

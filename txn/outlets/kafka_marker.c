@@ -61,90 +61,56 @@ static weir_status take_partition(struct wr_kafka_outlet *outlet,
     return WEIR_OK;
 }
 
-static weir_status take_result(struct wr_kafka_outlet *outlet, rd_kafka_event_t *event,
-                               struct wr_error *error)
+/* The producer cannot be asked: a broker that is not the group's coordinator any more, or not yet,
+ * would end the process (librdkafka's ListConsumerGroupOffsets on a client without a group, its
+ * issue 5040). So each marker has a reader, a client of its group, until all are read. */
+static weir_status make_reader(struct wr_kafka_outlet *outlet, struct wr_error *error)
 {
-    rd_kafka_resp_err_t cause = rd_kafka_event_error(event);
-    size_t count = 0;
-    if (cause) {
-        return wr_kafka_fail(error, cause, "sink %s: cannot read its marker, group %s (%.200s)",
-                             outlet->name, outlet->group, rd_kafka_event_error_string(event));
-    }
-    const rd_kafka_ListConsumerGroupOffsets_result_t *result =
-        rd_kafka_event_ListConsumerGroupOffsets_result(event);
-    const rd_kafka_group_result_t **groups =
-        rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count);
-    const rd_kafka_error_t *refused = count == 1 ? rd_kafka_group_result_error(groups[0]) : NULL;
-    if (refused || count != 1) {
-        return wr_kafka_fail(
-            error, refused ? rd_kafka_error_code(refused) : RD_KAFKA_RESP_ERR__BAD_MSG,
-            "sink %s: cannot read its marker, group %s", outlet->name, outlet->group);
-    }
-    const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(groups[0]);
-    outlet->found = (struct wr_kafka_marker){.found = false};
-    for (int i = 0; list && i < list->cnt; i++) {
-        if (list->elems[i].partition == 0 && strcmp(list->elems[i].topic, outlet->topic) == 0) {
-            return take_partition(outlet, &list->elems[i], error);
-        }
-    }
-    return WEIR_OK;
+    struct wr_kafka_forward *forward = outlet->forward;
+    struct wr_kafka_client_options options = {.role = WR_KAFKA_MARKERS,
+                                              .endpoint = outlet->name,
+                                              .brokers = forward->brokers,
+                                              .id = outlet->group,
+                                              .properties = forward->properties,
+                                              .link = &forward->link};
+    return outlet->reader ? WEIR_OK : wr_kafka_client_new(&options, &outlet->reader, error);
 }
 
-/* Read-committed ("stable"): while a transaction that has this marker is open, an older value would
- * be answered otherwise. */
-static weir_status ask(struct wr_kafka_outlet *outlet, rd_kafka_queue_t *queue, int timeout_ms,
-                       struct wr_error *error)
+/* Read-committed: while a transaction that has this marker is open, an older value would be
+ * answered otherwise. */
+static weir_status ask(struct wr_kafka_outlet *outlet, int timeout_ms, struct wr_error *error)
 {
-    rd_kafka_t *client = outlet->forward->client;
-    char text[200];
-    rd_kafka_AdminOptions_t *options =
-        rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, outlet->topic, 0);
-    rd_kafka_ListConsumerGroupOffsets_t *request =
-        rd_kafka_ListConsumerGroupOffsets_new(outlet->group, list);
-    rd_kafka_error_t *refused = rd_kafka_AdminOptions_set_require_stable_offsets(options, 1);
-    rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, text, sizeof text);
-    rd_kafka_AdminOptions_set_opaque(options, outlet);
-    if (!refused) {
-        rd_kafka_ListConsumerGroupOffsets(client, &request, 1, options, queue);
-    }
-    rd_kafka_ListConsumerGroupOffsets_destroy(request);
+    rd_kafka_topic_partition_t *marker = rd_kafka_topic_partition_list_add(list, outlet->topic, 0);
+    rd_kafka_resp_err_t cause = rd_kafka_committed(outlet->reader, list, timeout_ms);
+    weir_status status =
+        cause ? wr_kafka_fail(error, cause, "sink %s: cannot read its marker, group %s",
+                              outlet->name, outlet->group)
+              : take_partition(outlet, marker, error);
     rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_AdminOptions_destroy(options);
-    return refused ? wr_kafka_fail_error(error, refused, "sink %s: cannot ask for its marker",
-                                         outlet->name)
-                   : WEIR_OK;
-}
-
-static weir_status read_all(struct wr_kafka_forward *forward, rd_kafka_queue_t *queue,
-                            int timeout_ms, struct wr_error *error)
-{
-    size_t asked = 0;
-    for (struct wr_kafka_outlet *at = forward->outlets; at; at = at->next) {
-        WR_TRY(ask(at, queue, timeout_ms, error));
-        asked++;
-    }
-    for (; asked > 0; asked--) {
-        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
-        if (!event) {
-            return wr_kafka_fail(error, RD_KAFKA_RESP_ERR__TIMED_OUT, "%s: cannot read markers",
-                                 forward->what);
-        }
-        weir_status status = take_result(rd_kafka_event_opaque(event), event, error);
-        rd_kafka_event_destroy(event);
-        WR_TRY(status);
-    }
-    return WEIR_OK;
+    return status;
 }
 
 weir_status wr_kafka_markers_read(struct wr_kafka_forward *forward, int timeout_ms,
                                   struct wr_error *error)
 {
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(forward->client);
-    weir_status status = read_all(forward, queue, timeout_ms, error);
-    rd_kafka_queue_destroy(queue);
-    return status;
+    for (struct wr_kafka_outlet *at = forward->outlets; at; at = at->next) {
+        WR_TRY(make_reader(at, error));
+    }
+    for (struct wr_kafka_outlet *at = forward->outlets; at; at = at->next) {
+        wr_kafka_forward_call(forward, timeout_ms);
+        WR_TRY(ask(at, timeout_ms, error));
+    }
+    wr_kafka_readers_free(forward);
+    return WEIR_OK;
+}
+
+void wr_kafka_readers_free(struct wr_kafka_forward *forward)
+{
+    for (struct wr_kafka_outlet *at = forward->outlets; at; at = at->next) {
+        wr_kafka_client_free(at->reader);
+        at->reader = NULL;
+    }
 }
 
 /* ---- Sending --------------------------------------------------------------------------------- */
