@@ -220,18 +220,6 @@ weir_status wr_forwarder_check(struct wr_forwarder *forwarder, struct wr_error *
 
 /* ---- Steps ----------------------------------------------------------------------------------- */
 
-/* Which sink has more that waits for it than it may. */
-static size_t find_full(const struct wr_forwarder *forwarder)
-{
-    for (size_t i = 0; i < forwarder->count; i++) {
-        const struct wr_forward *forward = &forwarder->forwards[i];
-        if (forward->outlet->backlog_max > 0 && forward->bytes > forward->outlet->backlog_max) {
-            return i + 1;
-        }
-    }
-    return 0;
-}
-
 /* For the other threads, and for who asks whether there is something left to do. */
 static void publish(struct wr_forwarder *forwarder)
 {
@@ -243,7 +231,6 @@ static void publish(struct wr_forwarder *forwarder)
         moved = moved || forward->moved;
     }
     forwarder->behind = moved || backlog > 0;
-    atomic_store_explicit(&forwarder->full, find_full(forwarder), memory_order_relaxed);
     atomic_store(&forwarder->backlog, backlog);
 }
 
@@ -377,10 +364,29 @@ bool wr_forwarder_ticks(const struct wr_forwarder *forwarder)
     return false;
 }
 
+void wr_forwarder_grew(struct wr_forwarder *forwarder, const struct wr_epoch *epoch)
+{
+    for (size_t i = 0; i < forwarder->count; i++) {
+        struct wr_forward *forward = &forwarder->forwards[i];
+        const struct wr_epoch_sink *write = &epoch->sink[forward->sink - epoch->sinks];
+        int64_t bytes = 0;
+        for (const struct wr_batch *batch = write->batches; batch; batch = batch->next) {
+            bytes += (int64_t)batch->bytes.size;
+        }
+        atomic_fetch_add_explicit(&forward->bytes, bytes, memory_order_relaxed);
+    }
+}
+
 const struct wr_sink *wr_forwarder_full(const struct wr_forwarder *forwarder)
 {
-    size_t full = atomic_load_explicit(&forwarder->full, memory_order_relaxed);
-    return full > 0 ? forwarder->forwards[full - 1].sink : NULL;
+    for (size_t i = 0; i < forwarder->count; i++) {
+        const struct wr_forward *forward = &forwarder->forwards[i];
+        int64_t most = forward->outlet->backlog_max;
+        if (most > 0 && atomic_load_explicit(&forward->bytes, memory_order_relaxed) > most) {
+            return forward->sink;
+        }
+    }
+    return NULL;
 }
 
 int64_t wr_forwarder_overdue_us(const struct wr_forwarder *forwarder)

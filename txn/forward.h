@@ -71,6 +71,8 @@ void wr_forwarder_decided(struct wr_forwarder *forwarder);
 bool wr_forwarder_is_behind(const struct wr_forwarder *forwarder);
 /* An outlet wants a step now and then, also when there is nothing to send. Thread: any. */
 bool wr_forwarder_ticks(const struct wr_forwarder *forwarder);
+/* An epoch was decided, with what it has for outside sinks. Thread: decide. */
+void wr_forwarder_grew(struct wr_forwarder *forwarder, const struct wr_epoch *epoch);
 /* A sink for which more waits than may (its backlog_max), NULL: none. Thread: any. */
 const struct wr_sink *wr_forwarder_full(const struct wr_forwarder *forwarder);
 /* When the call into the outside that is being made must have come back, by the monotonic clock; 0:

@@ -15,7 +15,8 @@ struct wr_forward {
     struct wr_marker marker; /* settled: everything below it is outside */
     int64_t next; /* sent up to here */
     bool moved; /* the marker is not yet handed over */
-    int64_t end, bytes; /* of the log, as of the last look: its end, and what is kept of it */
+    int64_t end; /* of the log, as of the last look */
+    _Atomic int64_t bytes; /* of log that is kept, as of then, and what was decided since */
 };
 
 struct wr_forwarder {
@@ -33,7 +34,6 @@ struct wr_forwarder {
     atomic_size_t waiting;
     _Atomic int64_t backlog;
     _Atomic size_t sending; /* which sink is being sent to, from 1; 0: none */
-    _Atomic size_t full; /* which sink has more to send than it may, from 1; 0: none */
     _Atomic int64_t sent; /* calls of outlets that came back */
     struct wr_kafka_forward *kafka; /* what outlets of Kafka share */
     _Atomic int64_t overdue_us; /* see outlet.h; 0: no call is being made */

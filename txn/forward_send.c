@@ -94,7 +94,7 @@ static weir_status look(struct wr_forwarder *forwarder, struct wr_forward *forwa
         wr_reader_extent(forwarder->reader, forward->sink->topic, 0, extent_out, error);
     wr_reader_end(forwarder->reader);
     WR_TRY(status);
-    forward->bytes = extent_out->bytes;
+    atomic_store_explicit(&forward->bytes, extent_out->bytes, memory_order_relaxed);
     forward->end = extent_out->next;
     if (forward->next > extent_out->next) {
         return wr_fail(error, WEIR_FATAL, WR_EXIT_DATA,
