@@ -60,6 +60,10 @@ class Source(KafkaTest):
             return rows and self.positions(store) == expected
         self.wait_for(f"positions {expected}", decided)
 
+    def content(self, name):
+        path = self.folder / name
+        return path.read_text() if path.exists() else ""
+
     def numbers(self, first, count):
         return [{"value": str(n), "partition": 0} for n in range(first, first + count)]
 
@@ -340,7 +344,7 @@ class Outages(Source):
         run = self.follow(topic, "--stats", "stats")
         run.wait_until_says("the run goes on")
         self.wait_for("it waits for the broker",
-                      lambda: '"waiting_for":"broker"' in (self.folder / "stats").read_text())
+                      lambda: '"waiting_for":"broker"' in self.content("stats"))
         self.assertIn("no broker of", run.said())
         broker.start()
         self.wait_for_out(10)
@@ -352,8 +356,7 @@ class Outages(Source):
         run.kill()
         run = self.follow(topic, "--stats", "again")
         run.wait_until_says("the run goes on")
-        self.wait_for("it runs", lambda: (self.folder / "again").exists()
-                      and (self.folder / "again").read_text())
+        self.wait_for("it runs", lambda: self.content("again"))
         broker.start()
         self.generate(topic, 1000, "--first", 10)
         self.wait_for_out(1010)
