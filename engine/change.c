@@ -466,6 +466,7 @@ static weir_status rewind_one(struct work *work, const struct wr_setting *at)
     WR_TRY(reached_nodes(work, source, &names, &count));
     WR_TRY(wr_store_rewind(work->instance->store, at->name, offset, names, count, work->error));
     work->instance->sources[source->index]->rewound = !earliest;
+    work->instance->sources[source->index]->restarted = earliest;
     WR_TRY(note(work, &work->instance->change.rewound, earliest ? "\"%s\":\"%s\"" : "\"%s\":%s",
                 at->name, at->value));
     return say(work,

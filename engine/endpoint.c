@@ -24,6 +24,10 @@ enum form {
     FORM_MISSING,
     FORM_COMPRESSION,
     FORM_PATH,
+    FORM_START,
+    FORM_PARTITIONS,
+    FORM_PLACE,
+    FORM_NAME,
 };
 
 struct rule {
@@ -32,7 +36,7 @@ struct rule {
     int64_t min, max;
 };
 
-enum path_form { PATH_NONE, PATH_FILE, PATH_KIND, PATH_TABLE, PATH_TOPIC };
+enum path_form { PATH_NONE, PATH_FILE, PATH_KIND, PATH_TABLE, PATH_TOPIC, PATH_ADDRESS };
 
 enum { RULES_MAX = 7, URI_SHOWN = 200 };
 
@@ -75,6 +79,14 @@ static const struct shape shapes[] = {
      true,
      PATH_TOPIC,
      {{"store", FORM_PATH, 0, 0}, {"missing", FORM_MISSING, 0, 0}}},
+    {"kafka",
+     NULL,
+     WR_SCHEME_KAFKA,
+     true,
+     PATH_ADDRESS,
+     {{"start", FORM_START, 0, 0},
+      {"missing", FORM_MISSING, 0, 0},
+      {"partitions", FORM_PARTITIONS, 0, 0}}},
     {"file", NULL, WR_SCHEME_FILE, false, PATH_FILE, {{"append", FORM_BOOL, 0, 0}}},
     {"table",
      NULL,
@@ -90,6 +102,14 @@ static const struct shape shapes[] = {
      {{"partitions", FORM_NUMBER, 1, WR_PARTITIONS_MAX},
       {"retain_ms", FORM_NUMBER, 0, INT64_MAX},
       {"retain_bytes", FORM_SIZE, 0, INT64_MAX}}},
+    {"kafka",
+     NULL,
+     WR_SCHEME_KAFKA,
+     false,
+     PATH_ADDRESS,
+     {{"partition", FORM_PLACE, 0, 0},
+      {"id_prefix", FORM_NAME, 0, 0},
+      {"backlog_bytes", FORM_SIZE, 1 << 20, INT64_MAX}}},
     {"stdout", NULL, WR_SCHEME_STDOUT, false, PATH_NONE, {{NULL, FORM_NUMBER, 0, 0}}},
     {"null", NULL, WR_SCHEME_NULL, false, PATH_NONE, {{NULL, FORM_NUMBER, 0, 0}}},
 };
@@ -142,10 +162,6 @@ static weir_status fail_unknown_scheme(const char *scheme, const char *uri, bool
                                        struct wr_error *error)
 {
     const char *side = is_source ? "source" : "sink";
-    if (strcmp(scheme, "kafka") == 0) {
-        return usage(error, "%s \"%.*s\": this version does not %s Kafka", side, URI_SHOWN, uri,
-                     is_source ? "read" : "write to");
-    }
     const char *known[SHAPES + 1];
     size_t count = 0;
     for (size_t i = 0; i < SHAPES; i++) {
@@ -304,6 +320,8 @@ static weir_status check_path(const struct shape *shape, const char *uri, const 
                          WR_NAME_BYTES_MAX);
         }
         return WEIR_OK;
+    case PATH_ADDRESS: /* taken apart later */
+        return WEIR_OK;
     }
     return WEIR_OK;
 }
@@ -321,6 +339,17 @@ static weir_status check_word(const char *uri, const struct wr_parameter *parame
     char text[128];
     return usage(error, "\"%.*s\": %s cannot be \"%.64s\"%s", URI_SHOWN, uri, parameter->name,
                  parameter->value, advice(parameter->value, words, text, sizeof text));
+}
+
+/* A value with a form of its own. */
+static weir_status check_form(const char *uri, const struct wr_parameter *parameter, bool right,
+                              const char *form, struct wr_error *error)
+{
+    if (right) {
+        return WEIR_OK;
+    }
+    return usage(error, "\"%.*s\": %s cannot be \"%.64s\"; it is %s", URI_SHOWN, uri,
+                 parameter->name, parameter->value, form);
 }
 
 static weir_status check_value(const char *uri, const struct wr_parameter *parameter,
@@ -341,6 +370,20 @@ static weir_status check_value(const char *uri, const struct wr_parameter *param
             return WEIR_OK;
         }
         return usage(error, "\"%.*s\": %s names no file", URI_SHOWN, uri, parameter->name);
+    case FORM_START:
+        return check_form(uri, parameter, wr_parse_begin(parameter->value, NULL),
+                          "earliest, latest, an offset, a time as in 2026-11-22T00:00:00Z, or "
+                          "@MILLISECONDS since 1970",
+                          error);
+    case FORM_PARTITIONS:
+        return check_form(uri, parameter, wr_parse_partitions(parameter->value),
+                          "numbers and ranges with + between them, as in 0-3+7", error);
+    case FORM_PLACE:
+        return check_form(uri, parameter, wr_parse_place(parameter->value, NULL),
+                          "key, source, or the number of a partition", error);
+    case FORM_NAME:
+        return check_form(uri, parameter, wr_name_is_valid(parameter->value),
+                          "1 to 64 of A-Z a-z 0-9 _ . -", error);
     case FORM_NUMBER:
     case FORM_SIZE:
         if (rule->form == FORM_SIZE
@@ -487,6 +530,9 @@ weir_status wr_endpoint_parse(const char *uri, bool is_source, struct wr_arena *
     if (query) {
         WR_TRY(check_query(shape, query, arena, endpoint_out, error));
     }
+    if (shape->path == PATH_ADDRESS) {
+        WR_TRY(wr_endpoint_split_address(path, endpoint_out, error));
+    }
     if (is_source && shape->id == WR_SCHEME_LOG && !wr_endpoint_parameter(endpoint_out, "store")) {
         return usage(error,
                      "source \"%.*s\" does not say whose topic it is; write log:%.64s?store=FILE, "
@@ -509,7 +555,8 @@ const char *wr_endpoint_parameter(const struct wr_endpoint *endpoint, const char
 /* A name has the same form wherever it is a parameter. */
 static bool is_size(const char *name)
 {
-    return strcmp(name, "size") == 0 || strcmp(name, "retain_bytes") == 0;
+    return strcmp(name, "size") == 0 || strcmp(name, "retain_bytes") == 0 ||
+           strcmp(name, "backlog_bytes") == 0;
 }
 
 weir_status wr_endpoint_number(const struct wr_endpoint *endpoint, const char *name, int64_t min,
@@ -527,58 +574,4 @@ weir_status wr_endpoint_number(const struct wr_endpoint *endpoint, const char *n
                                          : wr_parse_number(text, min, max, value_out);
     wr_assert(parsed);
     return WEIR_OK;
-}
-
-static enum wr_column column_of(const struct wr_endpoint *endpoint, const char *name)
-{
-    static const enum wr_column columns[] = {WR_COLUMN_TEXT, WR_COLUMN_INTEGER, WR_COLUMN_REAL,
-                                             WR_COLUMN_BLOB};
-    const char *type = wr_endpoint_parameter(endpoint, name);
-    for (size_t i = 0; type && types[i]; i++) {
-        if (strcmp(types[i], type) == 0) {
-            return columns[i];
-        }
-    }
-    return WR_COLUMN_AUTO;
-}
-
-weir_status wr_endpoint_sink(const struct wr_endpoint *endpoint, struct wr_arena *arena,
-                             struct wr_sink *sink, struct wr_error *error)
-{
-    (void)arena;
-    int64_t partitions = 0;
-    sink->uri = endpoint->uri;
-    sink->partitions = 0;
-    switch (endpoint->scheme) {
-    case WR_SCHEME_TABLE:
-        sink->kind = WR_SINK_TABLE;
-        sink->table = endpoint->path;
-        sink->key_type = column_of(endpoint, "key");
-        sink->value_type = column_of(endpoint, "value");
-        return WEIR_OK;
-    case WR_SCHEME_LOG:
-        sink->kind = WR_SINK_LOG;
-        sink->topic_name = endpoint->path;
-        /* What is not given is as the topic has it, or the default of a new one. */
-        WR_TRY(wr_endpoint_number(endpoint, "partitions", 1, WR_PARTITIONS_MAX, 0, &partitions,
-                                  error));
-        WR_TRY(
-            wr_endpoint_number(endpoint, "retain_ms", 0, INT64_MAX, -1, &sink->retain_ms, error));
-        WR_TRY(wr_endpoint_number(endpoint, "retain_bytes", 0, INT64_MAX, -1, &sink->retain_bytes,
-                                  error));
-        sink->partitions = (int32_t)partitions;
-        return WEIR_OK;
-    case WR_SCHEME_FILE:
-    case WR_SCHEME_STDOUT:
-        sink->kind = WR_SINK_OUTBOX;
-        sink->topic_name = sink->name;
-        sink->partitions = 1;
-        return WEIR_OK;
-    case WR_SCHEME_NULL:
-        sink->kind = WR_SINK_NULL;
-        return WEIR_OK;
-    case WR_SCHEME_GEN:
-        break;
-    }
-    return usage(error, "\"%.*s\" cannot be a sink", URI_SHOWN, endpoint->uri);
 }

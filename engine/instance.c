@@ -38,7 +38,10 @@ static weir_status poll_part(struct wr_instance *instance, size_t index,
     WR_TRY(part->source->ops->poll(part->source, part->at, &instance->polled, more_out, error));
     if (instance->polled.count > 0) {
         wr_time_part_active(instance, index);
-    } else if (*more_out == WR_SOURCE_WAIT) {
+        return WEIR_OK;
+    }
+    wr_inputs_leap(instance, part);
+    if (*more_out == WR_SOURCE_WAIT) {
         wr_time_part_quiet(instance, index);
     }
     return WEIR_OK;
@@ -236,6 +239,7 @@ static weir_status seal_positions(struct wr_instance *instance, struct wr_error 
     for (size_t i = 0; i < instance->part_count; i++) {
         struct wr_part *part = &instance->parts[i];
         struct wr_time_part time = wr_time_of_part(instance, i);
+        part->sealed_before = part->sealed_next;
         if (part->defined && part->next == part->sealed_next &&
             time.watermark_ms == part->sealed_time.watermark_ms &&
             time.idle == part->sealed_time.idle) {
@@ -306,6 +310,7 @@ weir_status wr_instance_seal(struct wr_instance *instance, struct wr_error *erro
     instance->epoch_late = 0;
     instance->units = 0;
     instance->began_us = 0;
+    instance->leapt_us = 0;
     instance->retry_wait_ms = 0; /* what failed is behind */
     atomic_store_explicit(&instance->sealed, epoch->number, memory_order_release);
     return WEIR_OK;

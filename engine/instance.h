@@ -89,6 +89,7 @@ struct wr_part { /* a source partition; its place in the array is its global num
     struct wr_node *node;
     int64_t next; /* position after the last dispatched record */
     int64_t sealed_next; /* as of the last sealed epoch */
+    int64_t sealed_before; /* as of the one before */
     struct wr_time_part sealed_time;
     int64_t quiet_us; /* since when every poll found it waiting; -1: the last one did not */
     bool ended, defined; /* defined: the store has a row */
@@ -112,6 +113,8 @@ struct wr_instance {
     size_t *source_parts; /* by source: how many of its partitions are among the parts */
     int64_t measured_us; /* when lag, watermark and timers were last put into the metrics */
     int64_t discover_us; /* when sources were last asked for new partitions */
+    int64_t leapt_us; /* since when positions that moved without a record wait to be decided; 0:
+                         none does */
     _Atomic bool woken; /* a watch fired since then; set by the loop */
     /* How a source is opened; the test kit sets its own. */
     weir_status (*open_source)(struct wr_instance *instance, struct wr_node *node,
@@ -219,6 +222,10 @@ weir_status wr_inputs_discover(struct wr_instance *instance, struct wr_error *er
 bool wr_inputs_grow(const struct wr_instance *instance);
 /* Every source that is not read to its end has watches: no need to poll while nothing changes. */
 bool wr_inputs_watched(const struct wr_instance *instance);
+/* A source cannot reach what it reads from. */
+bool wr_inputs_away(const struct wr_instance *instance);
+/* After a poll that found no record: its position may have moved all the same. */
+void wr_inputs_leap(struct wr_instance *instance, struct wr_part *part);
 /* When the next record is due by the monotonic clock, as far as sources know; INT64_MAX: none does.
  */
 int64_t wr_inputs_due_us(const struct wr_instance *instance);
@@ -233,7 +240,7 @@ bool wr_pace_look(const struct wr_instance *instance);
 bool wr_pace_is_due(const struct wr_instance *instance);
 /* The filling epoch is to be sealed. idle: no records wait. */
 bool wr_pace_should_seal(const struct wr_instance *instance, bool idle);
-/* Until the filling epoch must be sealed; INT64_MAX: it is empty. */
+/* Until the filling epoch must be sealed; INT64_MAX: there is nothing to decide. */
 int64_t wr_pace_left_ms(const struct wr_instance *instance);
 /* Whether every input is read to its end, also after an undone epoch moved some of them back. */
 bool wr_pace_all_read(const struct wr_instance *instance);

@@ -42,6 +42,10 @@ static weir_status open_by_endpoint(struct wr_instance *instance, struct wr_node
     if (node->endpoint.scheme == WR_SCHEME_LOG) {
         WR_TRY(check_not_own(instance, node, error));
     }
+    if (node->endpoint.scheme == WR_SCHEME_KAFKA) {
+        return wr_source_kafka_open(instance->env, node->name, &node->endpoint, instance->job->name,
+                                    &instance->options->kafka, &instance->arena, source_out, error);
+    }
     return wr_source_open(instance->env, node->name, &node->endpoint, &instance->arena, source_out,
                           error);
 }
@@ -153,12 +157,39 @@ static weir_status check_known(const struct wr_node *node, const struct wr_sourc
                    stored->source);
 }
 
-/* From where its source has put it. */
-static void begin_part(struct wr_part *part)
+/* From where its source has put it. Where that was chosen, the choice is decided at once. */
+static void begin_part(struct wr_instance *instance, struct wr_part *part, bool defined)
 {
     part->next = part->at->next;
-    part->sealed_next = part->next;
+    part->sealed_next = part->sealed_before = part->next;
     part->at->kept = part->next;
+    part->at->decided = defined ? part->next : -1;
+    part->defined = defined;
+    if (part->source->leaps && !defined) {
+        instance->leapt_us = 1;
+    }
+}
+
+void wr_inputs_leap(struct wr_instance *instance, struct wr_part *part)
+{
+    if (!part->source->leaps || part->at->next == part->next) {
+        return;
+    }
+    part->next = part->at->next;
+    if (instance->leapt_us == 0) {
+        instance->leapt_us = instance->env->monotonic_us(instance->env);
+    }
+}
+
+/* What of the positions the store has by now. */
+static void note_decided(struct wr_instance *instance)
+{
+    int undecided = wr_instance_undecided(instance);
+    for (size_t i = 0; undecided < 2 && i < instance->part_count; i++) {
+        struct wr_part *part = &instance->parts[i];
+        int64_t next = undecided == 0 ? part->sealed_next : part->sealed_before;
+        part->at->decided = part->defined ? next : -1;
+    }
 }
 
 static weir_status start_source(struct wr_instance *instance, const struct wr_catalog *catalog,
@@ -167,6 +198,7 @@ static weir_status start_source(struct wr_instance *instance, const struct wr_ca
     struct wr_source *source = instance->sources[node->index];
     const struct wr_position **list = NULL;
     size_t count = 0, first = instance->part_count;
+    source->until_end = instance->options->until_end;
     WR_TRY(positions_of(instance, catalog, node, &list, &count, error));
     if (source->ops->arrange) {
         WR_TRY(source->ops->arrange(source, list, count, error));
@@ -183,8 +215,7 @@ static weir_status start_source(struct wr_instance *instance, const struct wr_ca
         if (instance->options->until_end) {
             WR_TRY(source->ops->bound(source, part->at, error));
         }
-        begin_part(part);
-        part->defined = stored != NULL;
+        begin_part(instance, part, stored != NULL);
     }
     return WEIR_OK;
 }
@@ -228,7 +259,7 @@ static weir_status discover_source(struct wr_instance *instance, struct wr_node 
     }
     for (size_t i = first; i < instance->part_count; i++) {
         struct wr_part *part = &instance->parts[i];
-        begin_part(part);
+        begin_part(instance, part, false);
         wr_log(instance->env, WR_LOG_DEBUG, "source %s: new partition %.400s", source->name,
                part->at->part);
     }
@@ -266,9 +297,23 @@ bool wr_inputs_grow(const struct wr_instance *instance)
     return false;
 }
 
+bool wr_inputs_away(const struct wr_instance *instance)
+{
+    for (size_t i = 0; i < instance->job->source_count; i++) {
+        struct wr_source *source = instance->sources[i];
+        if (source->ops->is_away && source->ops->is_away(source)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Whether a source may have records without a word. */
 static bool is_silent(const struct wr_instance *instance, const struct wr_source *source)
 {
+    if (source->ops->listen) {
+        return false;
+    }
     bool silent = source->watch_count == 0 && source->partition_count == 0;
     for (size_t i = 0; source->watch_count == 0 && i < instance->part_count; i++) {
         silent = silent || (instance->parts[i].source == source && !instance->parts[i].ended);
@@ -320,6 +365,7 @@ void wr_instance_measure(struct wr_instance *instance, bool always)
         return;
     }
     instance->measured_us = now_us;
+    note_decided(instance);
     atomic_store_explicit(&metrics->lag_records, wr_instance_lag(instance), memory_order_relaxed);
     atomic_store_explicit(&metrics->watermark_ms, wr_time_watermark(instance),
                           memory_order_relaxed);

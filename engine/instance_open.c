@@ -19,6 +19,23 @@
 
 /* ---- Sinks and nodes ------------------------------------------------------------------------- */
 
+/* Which records need to say where they came from, for the partition that they go to. */
+static enum wr_note note_of(const struct wr_endpoint *endpoint)
+{
+    if (endpoint->scheme != WR_SCHEME_KAFKA) {
+        return WR_NOTE_NONE;
+    }
+    switch (wr_endpoint_place(endpoint).by) {
+    case WR_PLACE_KEY:
+        return WR_NOTE_KEYLESS;
+    case WR_PLACE_SOURCE:
+        return WR_NOTE_ALL;
+    case WR_PLACE_NUMBER:
+        break;
+    }
+    return WR_NOTE_NONE;
+}
+
 static weir_status describe_sinks(struct wr_instance *instance, struct wr_error *error)
 {
     weir_job *job = instance->job;
@@ -39,6 +56,7 @@ static weir_status describe_sinks(struct wr_instance *instance, struct wr_error 
         if (sink->kind == WR_SINK_OUTBOX) {
             sink->topic_name = node->name;
             sink->partitions = 1;
+            sink->note = note_of(&node->endpoint);
         }
     }
     return WEIR_OK;
@@ -130,11 +148,47 @@ static weir_status check_all_own(struct wr_instance *instance, const struct wr_n
     return WEIR_OK;
 }
 
+static weir_status open_kafka(struct wr_instance *instance, const struct wr_node *node,
+                              struct wr_outlet **outlet_out, struct wr_error *error)
+{
+    static const enum wr_kafka_place places[] = {[WR_PLACE_KEY] = WR_KAFKA_BY_KEY,
+                                                 [WR_PLACE_SOURCE] = WR_KAFKA_BY_SOURCE,
+                                                 [WR_PLACE_NUMBER] = WR_KAFKA_FIXED};
+    const struct wr_run_options *run = instance->options;
+    struct wr_place place = wr_endpoint_place(&node->endpoint);
+    const char *prefix = wr_endpoint_parameter(&node->endpoint, "id_prefix");
+    struct wr_outlet_kafka_options options = {.sink = node->name,
+                                              .brokers = node->endpoint.brokers,
+                                              .topic = node->endpoint.path,
+                                              .place = places[place.by],
+                                              .partition = place.partition,
+                                              .id_prefix = prefix ? prefix : "",
+                                              .store = wr_store_info(instance->store),
+                                              .sync = run->sync,
+                                              .direct = wr_delivery_is_direct(run->delivery),
+                                              .marker_from_store = run->marker_from_store,
+                                              .properties = &run->kafka,
+                                              .forwards = wr_forwarder_kafka(instance->forwarder)};
+    for (size_t i = 0; i < run->drop_states.count; i++) {
+        options.forget = options.forget || strcmp(run->drop_states.items[i].name, node->name) == 0;
+    }
+    WR_TRY(wr_endpoint_number(&node->endpoint, "backlog_bytes", 1, INT64_MAX,
+                              WR_BACKLOG_BYTES_DEFAULT, &options.backlog_max, error));
+    return wr_outlet_kafka_open(instance->env, &options, outlet_out, error);
+}
+
 static weir_status open_outlet(struct wr_instance *instance, const struct wr_node *node,
                                struct wr_outlet **outlet_out, struct wr_error *error)
 {
     if (node->endpoint.scheme == WR_SCHEME_STDOUT) {
         return wr_outlet_stdout_open(instance->env, node->name, outlet_out, error);
+    }
+    if (node->endpoint.scheme == WR_SCHEME_KAFKA) {
+        return open_kafka(instance, node, outlet_out, error);
+    }
+    if (node->endpoint.scheme == WR_SCHEME_KAFKA) {
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "sink `%s`: this version does not write to Kafka", node->name);
     }
     wr_assert_that(node->endpoint.scheme, ==, WR_SCHEME_FILE);
     WR_TRY(check_all_own(instance, node, error));

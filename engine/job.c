@@ -376,6 +376,9 @@ weir_status wr_job_open(const struct wr_job_options *options, void (*define)(wei
     if (job->error.status == WEIR_OK) {
         (void)wr_job_check_sinks(job);
     }
+    if (job->error.status == WEIR_OK) {
+        (void)wr_job_check_kafka(job, options);
+    }
     if (job->error.status != WEIR_OK) {
         *error = job->error;
     }

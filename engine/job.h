@@ -8,6 +8,7 @@
 #include "engine/endpoint.h"
 #include "txn/base/arena.h"
 #include "txn/base/error.h"
+#include "txn/kafka.h"
 
 /* NAME=VALUE of -i, -o, -D. */
 struct wr_setting {
@@ -91,6 +92,8 @@ struct wr_job_options {
     bool kit; /* the test kit's: sources have no URI, outside sinks become log:NAME */
     struct wr_settings *inputs, *outputs, *defines;
     const char *rejects; /* URI of one more sink, `rejects`, that has no inputs; NULL: none */
+    const struct wr_kafka_properties *kafka; /* NULL: none */
+    bool marker_from_store; /* asked for, so there must be a sink of Kafka */
 };
 
 /* Runs `define` and checks the graph: a source, names, cycles, URIs, settings that nobody asked
@@ -105,6 +108,8 @@ weir_status wr_job_sort(weir_job *job);
 weir_status wr_job_check_settings(weir_job *job);
 /* No two sinks write to the same table, topic or file. */
 weir_status wr_job_check_sinks(weir_job *job);
+/* What is said of Kafka's clients is said of sources and sinks that there are, and are Kafka's. */
+weir_status wr_job_check_kafka(weir_job *job, const struct wr_job_options *options);
 
 /* The graph as one JSON text, for meta and inspect:
  * {"nodes":[{"name","kind","inputs":[{"from","side"}], "uri"}]}. In the job's arena; NULL: no

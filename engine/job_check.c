@@ -102,6 +102,9 @@ static bool write_the_same(const struct wr_endpoint *a, const struct wr_endpoint
     if (a->scheme == WR_SCHEME_TABLE) { /* as SQLite compares the names of tables */
         return strcasecmp(a->path, b->path) == 0;
     }
+    if (a->scheme == WR_SCHEME_KAFKA) {
+        return strcmp(a->path, b->path) == 0 && wr_brokers_overlap(a->brokers, b->brokers);
+    }
     return (a->scheme == WR_SCHEME_LOG || a->scheme == WR_SCHEME_FILE) &&
            strcmp(a->path, b->path) == 0;
 }
@@ -119,6 +122,70 @@ weir_status wr_job_check_sinks(weir_job *job)
                                a->name, b->name, b->endpoint.uri);
             }
         }
+    }
+    return WEIR_OK;
+}
+
+/* ---- Kafka ----------------------------------------------------------------------------------- */
+
+static bool is_endpoint(const struct wr_node *node)
+{
+    return node->kind == WR_NODE_SOURCE || node->kind == WR_NODE_SINK;
+}
+
+static bool is_of_kafka(const struct wr_node *node)
+{
+    return is_endpoint(node) && node->endpoint.uri && node->endpoint.scheme == WR_SCHEME_KAFKA;
+}
+
+static weir_status fail_property_name(weir_job *job, const struct wr_kafka_property *property)
+{
+    const char **known = wr_arena_alloc(&job->arena, (job->node_count + 1) * sizeof *known);
+    size_t count = 0;
+    if (!known) {
+        return wr_fail_memory(&job->error);
+    }
+    for (const struct wr_node *node = job->first; node; node = node->next) {
+        if (is_of_kafka(node)) {
+            known[count++] = node->name;
+        }
+    }
+    known[count] = NULL;
+    const char *name = property->endpoint, *nearest = wr_nearest(name, known);
+    return wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                   "-X %s:%s: job `%s` has no source or sink of Kafka of this name%s%s%s", name,
+                   property->name, job->name, nearest ? "; did you mean `" : "",
+                   nearest ? nearest : " (`--check` lists them)", nearest ? "`?" : "");
+}
+
+weir_status wr_job_check_kafka(weir_job *job, const struct wr_job_options *options)
+{
+    size_t count = options->kafka ? options->kafka->count : 0, endpoints = 0, sinks = 0;
+    for (const struct wr_node *node = job->first; node; node = node->next) {
+        endpoints += is_of_kafka(node);
+        sinks += is_of_kafka(node) && node->kind == WR_NODE_SINK;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct wr_kafka_property *property = &options->kafka->items[i];
+        const struct wr_node *node = job->first;
+        while (property->endpoint && node &&
+               !(is_of_kafka(node) && strcmp(node->name, property->endpoint) == 0)) {
+            node = node->next;
+        }
+        if (!node) {
+            return fail_property_name(job, property);
+        }
+    }
+    if (count > 0 && endpoints == 0) {
+        return wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "-X %s is for Kafka, and job `%s` neither reads nor writes a topic of it; "
+                       "leave it out, or give -i or -o NAME=kafka://HOST:PORT/TOPIC",
+                       options->kafka->items[0].name, job->name);
+    }
+    if (options->marker_from_store && sinks == 0) {
+        return wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "--marker-from is for sinks of Kafka, and job `%s` has none; leave it out",
+                       job->name);
     }
     return WEIR_OK;
 }

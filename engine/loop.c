@@ -32,6 +32,7 @@
 enum {
     SHOW_MS = 200,
     END_WAIT_MS = 10000, /* after a signal or an error */
+    FULL_WAIT_MS = 100, /* between two looks at what waits for a sink */
 };
 
 void wr_loop_fail(struct wr_loop *loop, const struct wr_error *error)
@@ -183,6 +184,17 @@ static weir_status drain(struct wr_loop *loop, struct wr_error *error)
     return WEIR_OK;
 }
 
+static void tell_arrived(struct wr_loop *loop)
+{
+    const struct wr_observer *observer = loop->instance->options->observer;
+    if (!loop->arrived && wr_instance_queued(loop->instance)) {
+        loop->arrived = true;
+        if (observer && observer->arrived) {
+            observer->arrived(observer->data, loop->instance);
+        }
+    }
+}
+
 /* One round: poll, fill, seal when it is time. *end_out: every input is read, every timer has fired
  * that will. */
 static weir_status operate_round(struct wr_loop *loop, bool *end_out, struct wr_error *error)
@@ -192,6 +204,12 @@ static weir_status operate_round(struct wr_loop *loop, bool *end_out, struct wr_
     bool idle = false;
     WR_TRY(wr_instance_drop(instance, error));
     wr_instance_tick(instance);
+    if (wr_loop_is_full(loop)) { /* what was read is decided, and nothing more is */
+        WR_TRY(wr_instance_has_work(instance) ? seal(loop, error) : WEIR_OK);
+        waiting_for(loop, WR_WAITING_BROKER);
+        operator_wait(loop, FULL_WAIT_MS);
+        return WEIR_OK;
+    }
     WR_TRY(wr_inputs_discover(instance, error));
     wr_instance_measure(instance, false);
     if (!wr_instance_queued(instance)) {
@@ -201,6 +219,7 @@ static weir_status operate_round(struct wr_loop *loop, bool *end_out, struct wr_
         if (status != WEIR_OK) {
             return keep_read(loop, status);
         }
+        tell_arrived(loop);
     }
     waiting_for(loop, WR_WAITING_OPERATORS);
     int64_t from_us = wr_loop_now_us(loop);
@@ -217,7 +236,7 @@ static weir_status operate_round(struct wr_loop *loop, bool *end_out, struct wr_
         return seal(loop, error);
     }
     if (!ended && idle && more == WR_SOURCE_WAIT) {
-        waiting_for(loop, WR_WAITING_INPUT);
+        waiting_for(loop, wr_inputs_away(instance) ? WR_WAITING_BROKER : WR_WAITING_INPUT);
         input_wait(loop);
     } else {
         wr_watch_busy(loop->watch);
@@ -243,7 +262,7 @@ static weir_status operate_all(struct wr_loop *loop, struct wr_error *error)
     while (!end && goes_on(loop)) {
         WR_TRY(operate_round(loop, &end, error));
     }
-    if (wr_instance_has_work(instance) || instance->draining) {
+    if (wr_instance_has_work(instance) || instance->draining || instance->leapt_us > 0) {
         WR_TRY(seal(loop, error));
     }
     weir_status status = settle(loop, error);
@@ -339,9 +358,13 @@ static weir_status decide_once(struct wr_loop *loop, bool sealed, bool markers,
 static weir_status decide_rest(struct wr_loop *loop, struct wr_error *error)
 {
     struct wr_instance *instance = loop->instance; /* the operator thread is through with it */
+    const struct wr_observer *observer = instance->options->observer;
     bool dropped = instance->dropped == atomic_load(&instance->decided);
     deciding(loop, wr_loop_now_us(loop));
     WR_TRY(wr_deliverer_rest(instance->deliverer, true, error));
+    if (observer && observer->forwarded && wr_delivery_is_direct(instance->options->delivery)) {
+        observer->forwarded(observer->data, instance);
+    }
     WR_FAULT(&instance->env->fault, stop_before_end, error);
     WR_TRY(wr_store_fold(instance->store, dropped ? &instance->state.cache : NULL, error));
     deciding(loop, 0);
@@ -393,6 +416,7 @@ static void on_signal(uv_signal_t *handle, int number)
 static void on_timer(uv_timer_t *handle)
 {
     struct wr_loop *loop = handle->data;
+    wr_loop_check_overdue(loop);
     loop->show(loop->show_data, false);
     uv_mutex_lock(&loop->mutex);
     bool failed = loop->error.status != WEIR_OK;

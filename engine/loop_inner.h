@@ -32,7 +32,9 @@ struct wr_loop {
     wr_loop_show show;
     void *show_data;
     struct wr_watch *watch;
+    bool full; /* the operator thread waits for a sink */
     bool sleeping; /* the operator thread waits for input, for long */
+    bool arrived; /* it has read something */
 };
 
 static inline int64_t wr_loop_now_us(struct wr_loop *loop)
@@ -45,5 +47,10 @@ void wr_loop_fail(struct wr_loop *loop, const struct wr_error *error);
 
 /* Thread: forward. */
 void wr_loop_forward_thread(void *arg);
+/* More waits for a sink than may, which is said once. Thread: operator. */
+bool wr_loop_is_full(struct wr_loop *loop);
+/* Ends the process (75) when a call into an outside has outlived its time by far: it never comes
+ * back. What it was told to do is in doubt, and the next start settles that. Thread: main. */
+void wr_loop_check_overdue(struct wr_loop *loop);
 
 #endif

@@ -122,6 +122,25 @@ static int add_directory(struct wr_watch *watch, uv_loop_t *loop, const char *pa
     return uv_fs_event_init(loop, &directory->handle);
 }
 
+/* A source says so itself. Thread: any. */
+static void on_ring(void *data)
+{
+    struct wr_watch *watch = data;
+    atomic_store_explicit(&watch->news, true, memory_order_release);
+    watch->changed(watch->data);
+}
+
+static void listen_to_all(struct wr_instance *instance, void (*ring)(void *data),
+                          struct wr_watch *watch)
+{
+    for (size_t i = 0; i < instance->job->source_count; i++) {
+        struct wr_source *source = instance->sources[i];
+        if (source->ops->listen) {
+            source->ops->listen(source, ring, watch);
+        }
+    }
+}
+
 int wr_watch_start(struct uv_loop_s *loop, struct wr_instance *instance,
                    void (*changed)(void *data), void *data, struct wr_watch **watch_out)
 {
@@ -148,11 +167,15 @@ int wr_watch_start(struct uv_loop_s *loop, struct wr_instance *instance,
         }
     }
     resume_all(watch);
+    listen_to_all(instance, on_ring, watch);
     return code;
 }
 
 void wr_watch_free(struct wr_watch *watch)
 {
+    if (watch) {
+        listen_to_all(watch->instance, NULL, NULL);
+    }
     free(watch);
 }
 

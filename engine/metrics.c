@@ -88,6 +88,8 @@ const char *wr_waiting_name(enum wr_waiting waiting)
         return "decide";
     case WR_WAITING_FORWARD:
         return "forward";
+    case WR_WAITING_BROKER:
+        return "broker";
     }
     return "operators";
 }

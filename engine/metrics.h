@@ -10,7 +10,13 @@
 #include "txn/base/histogram.h"
 #include "txn/store.h"
 
-enum wr_waiting { WR_WAITING_INPUT, WR_WAITING_OPERATORS, WR_WAITING_DECIDE, WR_WAITING_FORWARD };
+enum wr_waiting {
+    WR_WAITING_INPUT,
+    WR_WAITING_OPERATORS,
+    WR_WAITING_DECIDE,
+    WR_WAITING_FORWARD,
+    WR_WAITING_BROKER, /* a source or sink cannot reach Kafka */
+};
 
 struct wr_metrics {
     _Atomic int64_t records_in, records_out, rejects, late, epochs, lag_records, backlog_records;

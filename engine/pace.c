@@ -10,6 +10,7 @@
 
 enum {
     LINGER_US = 1000,
+    LEAP_US = 1000000, /* positions that moved without records wait for some that long */
     LOOK_UNITS = 16, /* the clock is read once in so many units, but for the first of an epoch */
 };
 
@@ -45,10 +46,17 @@ bool wr_pace_is_due(const struct wr_instance *instance)
            age_us(instance) >= (is_fixed(instance) ? epoch_us(instance) : LINGER_US);
 }
 
+static int64_t leap_left_us(const struct wr_instance *instance)
+{
+    return instance->leapt_us == 0
+               ? INT64_MAX
+               : instance->leapt_us + LEAP_US - instance->env->monotonic_us(instance->env);
+}
+
 bool wr_pace_should_seal(const struct wr_instance *instance, bool idle)
 {
     if (!wr_instance_has_work(instance)) {
-        return false;
+        return idle && wr_pace_is_free(instance) && leap_left_us(instance) <= 0;
     }
     return wr_instance_full(instance) || wr_pace_is_due(instance) ||
            (idle && !is_fixed(instance) && wr_pace_is_free(instance));
@@ -57,6 +65,7 @@ bool wr_pace_should_seal(const struct wr_instance *instance, bool idle)
 int64_t wr_pace_left_ms(const struct wr_instance *instance)
 {
     return wr_instance_has_work(instance) ? (epoch_us(instance) - age_us(instance)) / 1000
+           : instance->leapt_us > 0       ? leap_left_us(instance) / 1000
                                           : INT64_MAX;
 }
 

@@ -4,6 +4,7 @@
  * What that sink gets is what the rejecting node got: key, value, headers, time. These headers
  * come behind its own:
  *   weir.source, weir.partition, weir.offset   the input record it comes from; none for a timer's
+ *   weir.topic                                 and its topic, where the source is Kafka's
  *   weir.node, weir.reason
  *   weir.timer                                 the timer's name, when a timer was rejected
  *   weir.cut                                   what of it was left out so that it fits
@@ -20,7 +21,8 @@
 #include "txn/store_rows.h"
 
 enum {
-    ADDED_MAX = 7, /* headers */
+    ADDED_MAX = 8, /* headers */
+    KAFKA_SPARE = 16 * 1024, /* what a batch of Kafka takes besides: of 1024 headers the lengths */
     TIMER_BYTES_MAX = 1024, /* of a timer's name in its header */
     REASON_BYTES_MIN = 64, /* a reason is not cut shorter */
 };
@@ -31,6 +33,7 @@ struct dead { /* a dead letter on its way into the sink */
     weir_record record;
     weir_header *headers;
     size_t own, added; /* the record's own headers come first */
+    size_t bytes_max;
 };
 
 static void add_header(struct dead *dead, const char *name, weir_bytes value)
@@ -43,7 +46,7 @@ static void add_header(struct dead *dead, const char *name, weir_bytes value)
 static size_t over(const struct dead *dead)
 {
     size_t bytes = wr_record_bytes(&dead->record);
-    return bytes > WR_RECORD_BYTES_MAX ? bytes - WR_RECORD_BYTES_MAX : 0;
+    return bytes > dead->bytes_max ? bytes - dead->bytes_max : 0;
 }
 
 static void drop_own_headers(struct dead *dead)
@@ -95,26 +98,50 @@ static void fit(struct dead *dead)
     cut(&dead->record.key, over(dead), 0);
 }
 
+/* Where it was read. A partition of Kafka is "TOPIC/NUMBER" in the store. */
+static bool add_origin(struct wr_instance *instance, const struct wr_reject *reject,
+                       struct dead *dead)
+{
+    const struct wr_node *node = instance->job->first;
+    while (node && !(node->kind == WR_NODE_SOURCE && strcmp(node->name, reject->source) == 0)) {
+        node = node->next;
+    }
+    const char *slash = strrchr(reject->part, '/');
+    char *offset = wr_arena_alloc(&instance->call, 24);
+    if (!offset) {
+        return false;
+    }
+    snprintf(offset, 24, "%" PRId64, reject->offset);
+    add_header(dead, "weir.source", weir_text(reject->source));
+    if (node && node->endpoint.scheme == WR_SCHEME_KAFKA && slash) {
+        add_header(dead, "weir.topic", wr_bytes(reject->part, (size_t)(slash - reject->part)));
+        add_header(dead, "weir.partition", weir_text(slash + 1));
+    } else {
+        add_header(dead, "weir.partition", weir_text(reject->part));
+    }
+    add_header(dead, "weir.offset", weir_text(offset));
+    return true;
+}
+
 static bool make_dead(struct wr_instance *instance, const struct wr_reject *reject,
                       struct dead *dead)
 {
     struct wr_arena *arena = &instance->call;
     size_t own = reject->record.header_count;
-    char *offset = wr_arena_alloc(arena, 24);
-    *dead = (struct dead){.record = reject->record, .own = own};
+    bool kafka = instance->rejecting.sink->endpoint.scheme == WR_SCHEME_KAFKA;
+    *dead = (struct dead){.record = reject->record,
+                          .own = own,
+                          .bytes_max = WR_RECORD_BYTES_MAX - (kafka ? KAFKA_SPARE : 0)};
     dead->headers = wr_arena_alloc(arena, (own + ADDED_MAX) * sizeof *dead->headers);
-    if (!offset || !dead->headers) {
+    if (!dead->headers) {
         return false;
     }
     if (own > 0) {
         memcpy(dead->headers, reject->record.headers, own * sizeof *dead->headers);
     }
     dead->record.headers = dead->headers;
-    if (reject->source) {
-        snprintf(offset, 24, "%" PRId64, reject->offset);
-        add_header(dead, "weir.source", weir_text(reject->source));
-        add_header(dead, "weir.partition", weir_text(reject->part));
-        add_header(dead, "weir.offset", weir_text(offset));
+    if (reject->source && !add_origin(instance, reject, dead)) {
+        return false;
     }
     add_header(dead, "weir.node", weir_text(reject->node));
     if (reject->timer.data) {

@@ -31,6 +31,7 @@ void wr_run_options_fini(struct wr_run_options *options)
     wr_settings_fini(&options->renames);
     wr_settings_fini(&options->drop_states);
     wr_settings_fini(&options->rewinds);
+    wr_kafka_properties_fini(&options->kafka);
 }
 
 /* ---- What is said ---------------------------------------------------------------------------- */
@@ -147,6 +148,11 @@ static void say_check(const weir_job *job, const struct wr_run_options *options)
     for (const struct wr_asked *asked = job->asked; asked; asked = asked->next) {
         printf("option %s=%s\n", asked->name, asked->value ? asked->value : "");
     }
+    for (size_t i = 0; i < options->kafka.count; i++) { /* values may be secret */
+        const struct wr_kafka_property *property = &options->kafka.items[i];
+        printf("kafka  %s%s%s=...\n", property->endpoint ? property->endpoint : "",
+               property->endpoint ? ":" : "", property->name);
+    }
 }
 
 /* ---- Run ------------------------------------------------------------------------------------- */
@@ -184,7 +190,9 @@ int wr_run(struct wr_env *env, const char *name, void (*define)(weir_job *),
                                          .inputs = &options->inputs,
                                          .outputs = &options->outputs,
                                          .defines = &options->defines,
-                                         .rejects = options->rejects};
+                                         .rejects = options->rejects,
+                                         .kafka = &options->kafka,
+                                         .marker_from_store = options->marker_from_store};
     env->level = options->verbosity < 0   ? WR_LOG_WARN
                  : options->verbosity > 0 ? WR_LOG_DEBUG
                                           : WR_LOG_NOTICE;

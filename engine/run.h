@@ -9,6 +9,7 @@
 #include "engine/job.h"
 #include "engine/metrics.h"
 #include "txn/delivery.h"
+#include "txn/kafka.h"
 
 struct wr_instance;
 
@@ -18,6 +19,11 @@ struct wr_observer {
     void (*started)(void *data, const struct wr_instance *instance);
     /* An epoch with so many input records was decided just now. Thread: decide. */
     void (*decided)(void *data, const struct wr_instance *instance, int64_t records);
+    /* The first input of the run was read. Thread: operator. NULL: not wanted. */
+    void (*arrived)(void *data, const struct wr_instance *instance);
+    /* Outside sinks have more for good than before, at the end all. Thread: forward; decide where
+     * output goes around the logs. NULL: not wanted. */
+    void (*forwarded)(void *data, const struct wr_instance *instance);
     /* Every thread has ended; the instance is still open. Thread: main. */
     void (*ended)(void *data, const struct wr_instance *instance);
     void *data;
@@ -41,6 +47,8 @@ struct wr_run_options {
     const char *stats; /* file, "-" for standard output, NULL: none */
     int verbosity; /* -q: -1, -v: 1 */
     const struct wr_observer *observer; /* NULL: none */
+    struct wr_kafka_properties kafka; /* -X */
+    bool marker_from_store; /* a Kafka sink whose marker is gone goes on from the store's */
 };
 /* Fills in the defaults of the design. */
 void wr_run_options_init(struct wr_run_options *options);

@@ -85,6 +85,13 @@ static void put_row(struct wr_instance *instance, const struct wr_node *node,
     }
 }
 
+/* The partition of the source that the unit at hand came from; a timer's is 0. */
+static int32_t source_partition(const struct wr_instance *instance)
+{
+    size_t part = instance->origin.part;
+    return part == SIZE_MAX ? 0 : instance->parts[part].at->index;
+}
+
 static int32_t partition_for(const struct wr_instance *instance, const struct wr_sink *sink,
                              const weir_record *record)
 {
@@ -94,8 +101,44 @@ static int32_t partition_for(const struct wr_instance *instance, const struct wr
     if (record->key.data) {
         return wr_partition_of(record->key, sink->partitions);
     }
-    size_t part = instance->origin.part;
-    return part == SIZE_MAX ? 0 : instance->parts[part].at->index % sink->partitions;
+    return source_partition(instance) % sink->partitions;
+}
+
+/* Whether an outbox's record says where it came from: it does too when its own last header looks as
+ * if it did, because the outlet takes one off. */
+static bool is_noted(const struct wr_sink *sink, const weir_record *record)
+{
+    size_t count = record->header_count;
+    return sink->note == WR_NOTE_ALL || (sink->note == WR_NOTE_KEYLESS && !record->key.data) ||
+           (sink->note != WR_NOTE_NONE && count > 0 &&
+            strcmp(record->headers[count - 1].name, WR_HEADER_SOURCE) == 0);
+}
+
+static void put_outbox(struct wr_instance *instance, const struct wr_node *node,
+                       const struct wr_sink *sink, const weir_record *record)
+{
+    weir_record noted = *record;
+    unsigned char partition[4];
+    weir_header few[8], *headers = few;
+    if (is_noted(sink, record)) {
+        size_t count = record->header_count;
+        if (count + 1 > sizeof few / sizeof *few) {
+            headers = wr_arena_alloc(&instance->call, (count + 1) * sizeof *headers);
+        }
+        if (!headers) {
+            (void)wr_fail_memory(&instance->failure);
+            return;
+        }
+        if (count > 0) {
+            memcpy(headers, record->headers, count * sizeof *headers);
+        }
+        wr_u32_put(partition, (uint32_t)source_partition(instance));
+        headers[count] = (weir_header){WR_HEADER_SOURCE, {partition, sizeof partition}};
+        noted.headers = headers;
+        noted.header_count = count + 1;
+    }
+    (void)wr_epoch_append(instance->filling, node->index, 0, &noted, &instance->failure);
+    instance->unit_out++;
 }
 
 void wr_sink_put(struct wr_instance *instance, const struct wr_node *node,
@@ -113,8 +156,10 @@ void wr_sink_put(struct wr_instance *instance, const struct wr_node *node,
     case WR_SINK_TABLE:
         put_row(instance, node, sink, record);
         break;
-    case WR_SINK_LOG:
     case WR_SINK_OUTBOX:
+        put_outbox(instance, node, sink, record);
+        break;
+    case WR_SINK_LOG:
         (void)wr_epoch_append(instance->filling, node->index, partition_for(instance, sink, record),
                               record, &instance->failure);
         instance->unit_out++;

@@ -56,7 +56,7 @@ install_what_is_missing()
     [ -e /usr/include/stdio.h ] || packages+=(libc6-dev)
     for pair in sqlite3:libsqlite3-dev libuv:libuv1-dev jansson:libjansson-dev \
         libisal:libisal-dev libxxhash:libxxhash-dev \
-        zlib:zlib1g-dev; do
+        zlib:zlib1g-dev rdkafka:librdkafka-dev; do
         have_library "${pair%%:*}" || packages+=("${pair#*:}")
     done
     if [ ${#packages[@]} -eq 0 ]; then

@@ -7,6 +7,7 @@
 #                                each fuzzer runs for WEIR_FUZZ_SECONDS (60)
 #   tests/run.sh --list          the tests' names
 #
+# The tests of Kafka start a broker of their own; WEIR_KAFKA=HOST:PORT uses one that runs already.
 # Builds are kept in build-tests/ (or $WEIR_BUILD_TESTS), so a second run compiles what changed.
 # Exits 0 only when nothing failed.
 # SPDX-License-Identifier: Apache-2.0
@@ -46,49 +47,84 @@ needs=(
     "libisal-dev:pkg-config --exists libisal"
     "libxxhash-dev:pkg-config --exists libxxhash"
     "zlib1g-dev:pkg-config --exists zlib"
+    "librdkafka-dev:pkg-config --exists rdkafka"
     "libjansson-dev:pkg-config --exists jansson"
     "procps:command -v ps"
     "jq:command -v jq"
     "gnuplot-nox:command -v gnuplot"
 )
 
+# apt_install PACKAGE...: its output is shown when it fails.
+apt_install()
+{
+    local log as_root=()
+    if ! command -v apt-get >/dev/null; then
+        echo "tests/run.sh: not found: $* (Debian's package names)." \
+            "There is no apt-get here; install them and run this again." >&2
+        return 69
+    fi
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! command -v sudo >/dev/null; then
+            echo "tests/run.sh: missing packages, and neither root nor sudo to install them." \
+                "As root: apt-get install $*" >&2
+            return 77
+        fi
+        as_root=(sudo)
+    fi
+    echo "Installing with apt-get: $*"
+    log=$(mktemp)
+    if ! {
+        "${as_root[@]}" apt-get update -qq &&
+            "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+                apt-get install -y -qq --no-install-recommends "$@"
+    } </dev/null >"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        echo "tests/run.sh: apt-get could not install: $*; its output is above" >&2
+        return 69
+    fi
+    rm -f "$log"
+}
+
 install_missing()
 {
-    local need log missing=() as_root=()
+    local need missing=()
     for need in "${needs[@]}"; do
         if ! ${need#*:} >/dev/null 2>&1; then
             missing+=("${need%%:*}")
         fi
     done
-    if [ ${#missing[@]} -eq 0 ]; then
+    if [ ${#missing[@]} -gt 0 ]; then
+        apt_install "${missing[@]}" || exit
+    fi
+}
+
+# What a Kafka broker is started from. Where it cannot be had, the tests of Kafka are skipped: they
+# read WEIR_KAFKA_SKIP.
+prepare_kafka()
+{
+    local need version said missing=()
+    if [ -n "${WEIR_KAFKA:-}${WEIR_KAFKA_SKIP:-}" ]; then
         return
     fi
-    if ! command -v apt-get >/dev/null; then
-        echo "tests/run.sh: not found: ${missing[*]} (Debian's package names)." \
-            "There is no apt-get here; install them and run this again." >&2
-        exit 69
-    fi
-    if [ "$(id -u)" -ne 0 ]; then
-        if ! command -v sudo >/dev/null; then
-            echo "tests/run.sh: missing packages, and neither root nor sudo to install them." \
-                "As root: apt-get install ${missing[*]}" >&2
-            exit 77
+    for need in default-jre-headless:java maven:mvn openssl:openssl kcat:kcat; do
+        if ! command -v "${need#*:}" >/dev/null; then
+            missing+=("${need%%:*}")
         fi
-        as_root=(sudo)
+    done
+    if [ ${#missing[@]} -gt 0 ]; then
+        apt_install "${missing[@]}" 2>/dev/null || true # the broker then says what it lacks
     fi
-    echo "Installing with apt-get: ${missing[*]}"
-    log=$(mktemp)
-    if ! {
-        "${as_root[@]}" apt-get update -qq &&
-            "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-                apt-get install -y -qq --no-install-recommends "${missing[@]}"
-    } </dev/null >"$log" 2>&1; then
-        cat "$log" >&2
-        rm -f "$log"
-        echo "tests/run.sh: apt-get could not install: ${missing[*]}; its output is above" >&2
-        exit 69
-    fi
-    rm -f "$log"
+    for version in 4.3.1 3.9.1; do
+        if ! said=$("$root/tests/kafka/broker" fetch --version "$version" 2>&1); then
+            said=${said%%$'\n'*}
+            said=${said#tests/kafka/broker: }
+            WEIR_KAFKA_SKIP=${said%:}
+            export WEIR_KAFKA_SKIP
+            echo "The tests of Kafka are skipped: $WEIR_KAFKA_SKIP"
+            return
+        fi
+    done
 }
 
 # ---- One build, its tests, and the count
@@ -192,6 +228,9 @@ export TMPDIR
 trap 'chmod -R u+rwX "$TMPDIR" && rm -rf "$TMPDIR"' EXIT
 
 mkdir -p "$builds"
+if [ -z "$wanted" ] || [[ $wanted = *kafka* ]]; then
+    prepare_kafka
+fi
 if [ -n "$wanted" ]; then
     leg gcc-asan gcc address,undefined -R "$wanted"
 else

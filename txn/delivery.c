@@ -295,6 +295,17 @@ static weir_status at_least_once(struct wr_deliverer *deliverer, struct wr_apply
     return wr_deliverer_rest(deliverer, false, error);
 }
 
+/* What goes outside by the logs. */
+static weir_status decide(struct wr_deliverer *deliverer, const struct wr_apply *apply,
+                          struct wr_error *error)
+{
+    WR_TRY(wr_store_apply(deliverer->store, apply, error));
+    if (apply->epoch) {
+        wr_forwarder_grew(deliverer->forwarder, apply->epoch);
+    }
+    return WEIR_OK;
+}
+
 static weir_status at_most_once(struct wr_deliverer *deliverer, struct wr_apply *apply,
                                 struct wr_error *error)
 {
@@ -305,7 +316,7 @@ static weir_status at_most_once(struct wr_deliverer *deliverer, struct wr_apply 
         WR_TRY(wr_store_apply(deliverer->store, &first, error));
         WR_FAULT(&deliverer->env->fault, deliver_after_positions, error);
     }
-    return wr_store_apply(deliverer->store, apply, error);
+    return decide(deliverer, apply, error);
 }
 
 weir_status wr_deliverer_decide(struct wr_deliverer *deliverer, const struct wr_epoch *epoch,
@@ -326,12 +337,13 @@ weir_status wr_deliverer_decide(struct wr_deliverer *deliverer, const struct wr_
         break;
     }
     apply.progress = epoch ? &epoch->progress : NULL;
-    return wr_store_apply(deliverer->store, &apply, error);
+    return decide(deliverer, &apply, error);
 }
 
 weir_status wr_deliverer_start(struct wr_deliverer *deliverer, struct wr_error *error)
 {
     bool moved = wr_delivery_is_direct(deliverer->delivery);
+    wr_forwarder_wait(deliverer->forwarder, moved);
     while (moved) {
         const struct wr_marker *markers = NULL;
         WR_TRY(wr_forwarder_step(deliverer->forwarder, &moved, error));
@@ -341,6 +353,7 @@ weir_status wr_deliverer_start(struct wr_deliverer *deliverer, struct wr_error *
             wr_forwarder_decided(deliverer->forwarder);
         }
     }
+    wr_forwarder_wait(deliverer->forwarder, false);
     return WEIR_OK;
 }
 

@@ -48,6 +48,8 @@ enum wr_sink_kind {
     WR_SINK_OUTBOX, /* the single-partition log of an outside sink */
 };
 
+enum wr_note { WR_NOTE_NONE, WR_NOTE_KEYLESS, WR_NOTE_ALL };
+
 enum wr_column {
     WR_COLUMN_AUTO,
     WR_COLUMN_TEXT,
@@ -66,6 +68,8 @@ struct wr_sink {
     int64_t topic; /* id in the store, set by wr_store_define */
     int32_t partitions; /* LOG, OUTBOX; as stored after wr_store_define */
     int64_t retain_ms, retain_bytes; /* LOG, 0: for ever */
+    /* OUTBOX: which records say from which partition of a source they came (WR_HEADER_SOURCE). */
+    enum wr_note note;
     int64_t
         *next; /* per partition: the next offset to give, as of the start of the filling epoch */
 };

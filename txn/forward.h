@@ -13,8 +13,12 @@
  * wr_forwarder_decided they belong to the decide thread, and a step does nothing. So the two
  * threads never touch them at the same time, and need no lock for it.
  *
- * Thread: forward for wr_forwarder_step; wr_forwarder_markers and wr_forwarder_decided are called
- * by the decide thread; all else before the threads start or after they ended.
+ * An outside that does not answer (a broker that is away) stops nobody: the calls return, and the
+ * forwarder stays behind until a later one succeeds.
+ *
+ * Thread: forward for wr_forwarder_send and wr_forwarder_step; wr_forwarder_markers and
+ * wr_forwarder_decided are called by the decide thread; all else before the threads start or after
+ * they ended.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef WR_FORWARD_H
@@ -37,6 +41,13 @@ weir_status wr_forwarder_add(struct wr_forwarder *forwarder, const struct wr_sin
 /* Checks every outlet against its marker (cutting files back). Before anything is decided. */
 weir_status wr_forwarder_check(struct wr_forwarder *forwarder, struct wr_error *error);
 
+/* Lets outlets wait for what does not answer (WR_OUTSIDE_WAIT_MS), where nobody asks again. */
+void wr_forwarder_wait(struct wr_forwarder *forwarder, bool waits);
+
+/* Sends what is decided and not yet sent, at most about 16 MiB between two steps, but settles
+ * nothing. *full_out: as much as may be was sent. */
+weir_status wr_forwarder_send(struct wr_forwarder *forwarder, bool *full_out,
+                              struct wr_error *error);
 /* Sends what is decided and not yet sent, at most about 16 MiB, and settles. *moved_out: markers
  * are waiting to be decided, by this step or since an earlier one; while they wait it sends nothing
  * more. Nothing to do: *moved_out false. */
@@ -55,12 +66,27 @@ void wr_forwarder_keep(struct wr_forwarder *forwarder);
 size_t wr_forwarder_markers(struct wr_forwarder *forwarder, const struct wr_marker **markers_out);
 void wr_forwarder_decided(struct wr_forwarder *forwarder);
 
+/* Something decided is not outside, or a marker not decided, as of the last send or step. Thread:
+ * that of the step. */
+bool wr_forwarder_is_behind(const struct wr_forwarder *forwarder);
+/* An outlet wants a step now and then, also when there is nothing to send. Thread: any. */
+bool wr_forwarder_ticks(const struct wr_forwarder *forwarder);
+/* An epoch was decided, with what it has for outside sinks. Thread: decide. */
+void wr_forwarder_grew(struct wr_forwarder *forwarder, const struct wr_epoch *epoch);
+/* A sink for which more waits than may (its backlog_max), NULL: none. Thread: any. */
+const struct wr_sink *wr_forwarder_full(const struct wr_forwarder *forwarder);
+/* When the call into the outside that is being made must have come back, by the monotonic clock; 0:
+ * none is being made. Later than that it hangs for ever. Thread: any. */
+int64_t wr_forwarder_overdue_us(const struct wr_forwarder *forwarder);
+
 size_t wr_forwarder_sinks(const struct wr_forwarder *forwarder);
 /* Records decided and not yet sent, over all sinks, as of the last step. Thread: any. */
 int64_t wr_forwarder_backlog(const struct wr_forwarder *forwarder);
 /* The sink that is being sent to, NULL: none; and a number that grows as long as the outside takes
  * what it is given. Thread: any. */
 const struct wr_sink *wr_forwarder_sending(const struct wr_forwarder *forwarder, int64_t *sent_out);
+/* Where outlets of Kafka find each other. */
+struct wr_kafka_forward **wr_forwarder_kafka(struct wr_forwarder *forwarder);
 const char *wr_forwarder_guarantee(const struct wr_forwarder *forwarder, const char *sink);
 
 #endif

@@ -79,11 +79,14 @@ void wr_batch_begin(struct wr_batch *batch, int32_t partition, int64_t first_off
 weir_status wr_batch_append(struct wr_batch *batch, const weir_record *record,
                             struct wr_error *error)
 {
-    size_t size = wr_record_bytes(record);
-    if (size > WR_RECORD_BYTES_MAX || record->header_count > WR_HEADERS_MAX) {
+    size_t size = wr_record_bytes(record), headers = record->header_count;
+    if (headers > 0 && strcmp(record->headers[headers - 1].name, WR_HEADER_SOURCE) == 0) {
+        size -= strlen(WR_HEADER_SOURCE) + record->headers[--headers].value.size;
+    }
+    if (size > WR_RECORD_BYTES_MAX || headers > WR_HEADERS_MAX) {
         return wr_fail(error, WEIR_MISUSE, WR_EXIT_DATA,
                        "a record of %zu bytes and %zu headers; the limits are %d and %d", size,
-                       record->header_count, WR_RECORD_BYTES_MAX, WR_HEADERS_MAX);
+                       headers, WR_RECORD_BYTES_MAX, WR_HEADERS_MAX);
     }
     size_t before = batch->bytes.size, head = before ? 0 : WR_BATCH_HEADER_BYTES;
     size_t bound =
@@ -236,7 +239,7 @@ static weir_status get_headers(const unsigned char **at, const unsigned char *en
 {
     uint64_t count;
     *at = wr_varint_get(*at, end, &count);
-    if (!*at || count > WR_HEADERS_MAX) {
+    if (!*at || count > WR_HEADERS_MAX + 1) {
         return fail_damaged(error, "a record has more headers than may be");
     }
     record->headers = NULL;

@@ -33,12 +33,23 @@ struct wr_batch {
 
 void wr_batch_begin(struct wr_batch *batch, int32_t partition, int64_t first_offset);
 /* Appends one record; the bytes are copied. WEIR_MISUSE when key, value and headers are over
- * WR_RECORD_BYTES_MAX or there are too many headers; the batch is then unchanged. */
+ * WR_RECORD_BYTES_MAX or there are too many headers (a WR_HEADER_SOURCE comes on top of both); the
+ * batch is then unchanged. */
 weir_status wr_batch_append(struct wr_batch *batch, const weir_record *record,
                             struct wr_error *error);
 /* Writes the header. The batch has at least one record and takes no more. */
 void wr_batch_finish(struct wr_batch *batch);
 void wr_batch_fini(struct wr_batch *batch);
+
+/* The running CRC of a log after a batch: over the batches' own, which their headers hold. */
+static inline uint32_t wr_batch_running_crc(uint32_t before, const void *batch)
+{
+    return wr_crc32c(before, (const unsigned char *)batch + WR_BATCH_CRC_AT, 4);
+}
+
+/* A header that records of an outbox may have after their own, for the outlet alone, which takes it
+ * off: the partition of the source that the record came from, as 4 bytes. */
+#define WR_HEADER_SOURCE "\x01"
 
 /* key + value + headers as the limit counts them. */
 size_t wr_record_bytes(const weir_record *record);

@@ -36,7 +36,8 @@ enum { WR_BENCH_REPEATS_MAX = 1000 };
 enum wr_bench_kind {
     WR_BENCH_WEIR,
     WR_BENCH_NO_POSITIONS, /* weir, effects only: the position of its input is never stored */
-    WR_BENCH_LOOP, /* hand-written SQLite: tests/bench/loop.c */
+    WR_BENCH_LOOP, /* by hand: SQLite (tests/bench/loop.c), Kafka in transactions (kafka_loop.c) */
+    WR_BENCH_LOOP_DIRECT, /* by hand, Kafka at least once: without transactions */
     WR_BENCH_RAW_OVERWRITE, /* write and fdatasync of the same bytes, into a file of full length */
     WR_BENCH_RAW_APPEND, /* the same at the end of a file that grows */
 };
@@ -49,14 +50,25 @@ struct wr_bench_job {
     struct wr_settings *defines; /* -D; NULL: none */
 };
 
+/* From where to where records go. */
+enum wr_bench_route {
+    WR_BENCH_GENERATED, /* from a generator in the process into the store */
+    WR_BENCH_KAFKA_TO_KAFKA,
+    WR_BENCH_KAFKA_TO_LOG, /* into the store; a loop's: into a SQLite database */
+};
+
 struct wr_bench_cell {
     enum wr_bench_kind kind;
+    enum wr_bench_route route;
     const struct wr_bench_job *job;
     enum wr_delivery delivery;
     enum wr_sync sync;
     int64_t epoch_records, epoch_ms; /* 0: not given; both 0: adaptive */
     int64_t keys, value_bytes;
     int64_t cache_bytes; /* 0: the default of `weir run` */
+    /* Of the routes of Kafka. */
+    int64_t forward_ms;
+    const char *from, *to; /* URIs of this run's topics; `to` NULL: into the store */
     /* How long a run is: so many records, or, with 0, so many seconds. */
     int64_t records;
     double seconds;
@@ -85,9 +97,11 @@ struct wr_bench_run {
 struct wr_bench_damage {
     const char *why_not; /* it could not be told; nothing was killed, all else is 0. NULL: it was */
     int64_t kills;
+    int64_t broker_kills; /* of Kafka's broker, between those */
     int64_t expected; /* output records */
     int64_t lost, repeated, reordered, state_errors; /* state_errors -1: the job keeps none */
-    struct wr_histogram recovery; /* from each restart to its first decided epoch */
+    struct wr_histogram
+        recovery; /* from each restart to its first decided epoch, or visible record */
 };
 
 /* ---- Figures: what is kept of runs, and shown (figures.c) ------------------------------------ */
@@ -167,6 +181,8 @@ struct wr_bench_spread wr_bench_ratio(const struct wr_bench_result *result,
 /* The one of a kind in a group; `delivery` counts for WR_BENCH_WEIR alone. NULL: there is none. */
 const struct wr_bench_result *wr_bench_peer(const struct wr_bench_results *results, size_t group,
                                             enum wr_bench_kind kind, enum wr_delivery delivery);
+/* "Kafka to Kafka", ...; NULL: generated. */
+const char *wr_bench_route_name(enum wr_bench_route route);
 /* "exactly-once", "loop", "raw overwrite", ... */
 const char *wr_bench_cell_name(const struct wr_bench_cell *cell);
 /* "1", "10000", "100 ms", "10000, 100 ms", "adaptive". */
@@ -176,10 +192,12 @@ const char *wr_bench_sync_name(enum wr_sync sync); /* "full", "normal", "off" */
 /* ---- Measuring ------------------------------------------------------------------------------- */
 
 /* Where runs happen: a folder that is the bench's own, on the disk that is measured. */
+struct wr_bench_kafka;
 struct wr_bench {
     struct wr_env *env;
     char folder[WR_URI_BYTES_MAX]; /* absolute; each run makes and removes what it needs in it */
     uint64_t seed; /* of the moments of kills */
+    struct wr_bench_kafka *kafka; /* NULL: there is none */
 };
 
 /* The jobs that are built in; NULL: none has this name. (jobs.c) */

@@ -116,11 +116,15 @@ weir_status wr_bench_cell_options(const struct wr_bench_cell *cell, const char *
     if (!cell->job->input) {
         return set_all(cell, records, options, error);
     }
-    char uri[WR_URI_BYTES_MAX];
-    generator(cell, records, cell->rate, uri, sizeof uri);
-    WR_TRY(add(&options->inputs, cell->job->input, uri, error));
-    snprintf(uri, sizeof uri, "log:%s", cell->job->output);
-    return add(&options->outputs, cell->job->output, uri, error);
+    char from[WR_URI_BYTES_MAX], to[WR_URI_BYTES_MAX];
+    generator(cell, records, cell->rate, from, sizeof from);
+    snprintf(to, sizeof to, "log:%s", cell->job->output);
+    if (cell->route != WR_BENCH_GENERATED) {
+        options->forward_ms = cell->forward_ms;
+        options->until_end = cell->rate == 0;
+    }
+    WR_TRY(add(&options->inputs, cell->job->input, cell->from ? cell->from : from, error));
+    return add(&options->outputs, cell->job->output, cell->to ? cell->to : to, error);
 }
 
 /* Mean bytes of key and value of the records that a generator makes first. */
@@ -167,6 +171,7 @@ struct watched {
     struct wr_bench_run *run;
     struct wr_error *error; /* that ended it; seen by the parent however the child ends */
     int64_t started_us, last_us, deadline_us; /* deadline 0: none */
+    _Atomic int64_t arrived_us, outside_us; /* the first input; the last output. 0: never */
     int64_t skip; /* records whose latency is not counted */
     bool ending;
     struct wr_store_stats before;
@@ -223,6 +228,31 @@ static void on_started(void *data, const struct wr_instance *instance)
     }
 }
 
+/* Where the input comes from elsewhere, connecting to it is none of the run. */
+static void on_arrived(void *data, const struct wr_instance *instance)
+{
+    struct watched *watched = data;
+    atomic_store(&watched->arrived_us, instance->env->monotonic_us(instance->env));
+}
+
+static void on_forwarded(void *data, const struct wr_instance *instance)
+{
+    struct watched *watched = data;
+    atomic_store(&watched->outside_us, instance->env->monotonic_us(instance->env));
+}
+
+static double seconds_of(const struct watched *watched)
+{
+    int64_t from_us = watched->started_us, to_us = watched->last_us;
+    int64_t arrived_us = atomic_load(&watched->arrived_us);
+    int64_t outside_us = atomic_load(&watched->outside_us);
+    if (watched->cell->route != WR_BENCH_GENERATED) {
+        from_us = arrived_us > 0 ? arrived_us : from_us;
+        to_us = outside_us > to_us ? outside_us : to_us;
+    }
+    return (double)(to_us - from_us) / 1e6;
+}
+
 static void on_ended(void *data, const struct wr_instance *instance)
 {
     struct watched *watched = data;
@@ -231,7 +261,7 @@ static void on_ended(void *data, const struct wr_instance *instance)
     struct wr_store_stats stats;
     wr_store_stats(instance->store, &stats);
     wr_histogram_merge(&run->decide, &metrics->decide);
-    run->seconds = (double)(watched->last_us - watched->started_us) / 1e6;
+    run->seconds = seconds_of(watched);
     run->bytes_written = stats.bytes_written - watched->before.bytes_written;
     run->fsyncs = stats.fsyncs - watched->before.fsyncs;
     run->rejects = atomic_load(&metrics->rejects);
@@ -260,7 +290,12 @@ static int run_child(void *data, void *result)
     struct wr_error *error = watched->error;
     struct wr_run_options options;
     struct wr_arena arena;
-    const struct wr_observer observer = {on_started, on_decided, on_ended, watched};
+    const struct wr_observer observer = {.started = on_started,
+                                         .arrived = on_arrived,
+                                         .decided = on_decided,
+                                         .forwarded = on_forwarded,
+                                         .ended = on_ended,
+                                         .data = watched};
     (void)result;
     watched->env = *watched->bench->env;
     watched->env.log = child_log;

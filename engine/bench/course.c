@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/bench/compare.h"
+#include "engine/bench/kafka.h"
 #include "engine/bench/plan.h"
 
 enum {
@@ -30,11 +32,16 @@ struct course {
 static weir_status run_cell(struct course *course, const struct wr_bench_cell *cell,
                             struct wr_bench_run *run_out)
 {
+    if (cell->route != WR_BENCH_GENERATED) {
+        return cell->rate > 0 ? wr_bench_kafka_lag(course->bench, cell, run_out, course->error)
+                              : wr_bench_kafka_run(course->bench, cell, run_out, course->error);
+    }
     switch (cell->kind) {
     case WR_BENCH_WEIR:
     case WR_BENCH_NO_POSITIONS:
         return wr_bench_cell_run(course->bench, cell, run_out, course->error);
     case WR_BENCH_LOOP:
+    case WR_BENCH_LOOP_DIRECT:
         return wr_bench_loop_run(course->bench, cell, run_out, course->error);
     case WR_BENCH_RAW_OVERWRITE:
     case WR_BENCH_RAW_APPEND:
@@ -48,11 +55,12 @@ static weir_status name_cell(struct course *course, const struct wr_bench_cell *
 {
     struct wr_error *error = course->error;
     char epoch[64], text[WR_ERROR_TEXT_MAX];
+    const char *route = wr_bench_route_name(cell->route);
     if (error->native != EINTR) {
         wr_bench_epoch_name(cell, epoch, sizeof epoch);
-        snprintf(text, sizeof text, "cannot measure %.200s, %s, epoch %s, sync %s: %.700s",
-                 cell->job->name, wr_bench_cell_name(cell), epoch, wr_bench_sync_name(cell->sync),
-                 error->text);
+        snprintf(text, sizeof text, "cannot measure %.200s, %s%s%s, epoch %s, sync %s: %.700s",
+                 cell->job->name, route ? route : "", route ? ", " : "", wr_bench_cell_name(cell),
+                 epoch, wr_bench_sync_name(cell->sync), error->text);
         memcpy(error->text, text, sizeof text);
     }
     return error->status;
@@ -185,6 +193,10 @@ static weir_status lag_group(struct course *course, struct wr_bench_result *item
 
 static int64_t kill_records(const struct course *course, const struct wr_bench_result *item)
 {
+    if (item->cell.route != WR_BENCH_GENERATED) { /* room for as many that are repeated */
+        int64_t most = WR_COMPARE_RECORDS_MAX / 4;
+        return item->cell.records < most ? item->cell.records : most;
+    }
     struct wr_bench_spread speed =
         wr_bench_spread_of(item->runs, item->run_count, WR_BENCH_RECORDS_PER_S);
     double records = speed.count > 0 ? speed.median * KILL_SECONDS : 0;
@@ -207,6 +219,16 @@ static const char *why_not(const struct course *course, const struct wr_bench_jo
     return NULL;
 }
 
+static weir_status kill_cell(struct course *course, struct wr_bench_result *item,
+                             const struct wr_bench_cell *cell)
+{
+    if (cell->route == WR_BENCH_GENERATED) {
+        return wr_bench_kill(course->bench, cell, item->kills, &item->damage, course->error);
+    }
+    return wr_bench_kafka_kill(course->bench, cell, item->kills, course->options->broker_kills,
+                               &item->damage, course->error);
+}
+
 static weir_status kill_item(struct course *course, struct wr_bench_result *item)
 {
     const struct wr_bench_view *view = course->view;
@@ -214,7 +236,7 @@ static weir_status kill_item(struct course *course, struct wr_bench_result *item
     struct wr_bench_cell cell = item->cell;
     cell.records = kill_records(course, item);
     WR_TRY(begin(course, item));
-    if (!known && wr_bench_kill(course->bench, &cell, item->kills, &item->damage, course->error)) {
+    if (!known && kill_cell(course, item, &cell) != WEIR_OK) {
         return name_cell(course, &cell);
     }
     item->has_damage = !known && !item->damage.why_not;

@@ -129,12 +129,21 @@ const char *wr_bench_cell_name(const struct wr_bench_cell *cell)
         return "no positions";
     case WR_BENCH_LOOP:
         return "loop";
+    case WR_BENCH_LOOP_DIRECT:
+        return "loop at-least";
     case WR_BENCH_RAW_OVERWRITE:
         return "raw overwrite";
     case WR_BENCH_RAW_APPEND:
         return "raw append";
     }
     return "";
+}
+
+const char *wr_bench_route_name(enum wr_bench_route route)
+{
+    return route == WR_BENCH_KAFKA_TO_KAFKA ? "Kafka to Kafka"
+           : route == WR_BENCH_KAFKA_TO_LOG ? "Kafka to log:"
+                                            : NULL;
 }
 
 void wr_bench_epoch_name(const struct wr_bench_cell *cell, char *text, size_t size)

@@ -93,7 +93,7 @@ static struct wr_bench_moment choose(struct kills *kills, int64_t done, int64_t 
     if (done % 2 == 1) {
         const struct point *point = &points[kills->cell->delivery][(done / 2) % POINTS];
         moment.point = point->point;
-        moment.timed = point->timed;
+        moment.period_ms = point->timed ? WR_BENCH_KILL_POSITIONS_MS : 0;
     }
     return moment;
 }

@@ -51,7 +51,9 @@ struct wr_bench_moment {
     uint32_t phase; /* of the time from one epoch to the next, added to that */
     enum wr_fault_point
         point; /* then: where that share is about reached; WR_FAULT_none: anywhere */
-    bool timed; /* the point is passed each WR_BENCH_KILL_POSITIONS_MS, else with each epoch */
+    int64_t period_ms; /* between two passings of the point; 0: it is passed with each epoch */
+    bool outside; /* before: the victim's `outside` happens, while it works */
+    uint32_t outside_share; /* of what is left, when it does */
 };
 
 /* What runs showed so far, for the moments of those to come. Zeroed: nothing yet. */
@@ -65,12 +67,15 @@ struct wr_bench_victim {
     const struct wr_bench_job *job;
     const struct wr_run_options *options;
     int64_t records; /* of the whole input */
+    weir_status (*outside)(void *data, struct wr_error *error); /* NULL: no moment asks for it */
+    void *data; /* of outside */
     struct wr_bench_pace pace;
 };
 
 struct wr_bench_death {
     bool killed; /* by the moment; else it ran to its end */
-    int64_t recovery_us; /* from the start to the first decided epoch; -1: there was none */
+    int64_t started_us; /* when, of the monotonic clock */
+    int64_t recovery_us; /* from then to the first decided epoch; -1: there was none */
 };
 
 /* One run of the job in a child, until it is killed or has read its input. Any other end of the

@@ -47,6 +47,7 @@ static const char *const kinds[] = {
     [WR_BENCH_WEIR] = "weir",
     [WR_BENCH_NO_POSITIONS] = "no_positions",
     [WR_BENCH_LOOP] = "loop",
+    [WR_BENCH_LOOP_DIRECT] = "loop_at_least_once",
     [WR_BENCH_RAW_OVERWRITE] = "raw_overwrite",
     [WR_BENCH_RAW_APPEND] = "raw_append",
 };
@@ -81,6 +82,12 @@ static const struct {
 };
 enum { LATENCIES = sizeof latencies / sizeof *latencies };
 
+static const char *const routes[][2] = {
+    [WR_BENCH_GENERATED] = {"gen", "log"},
+    [WR_BENCH_KAFKA_TO_KAFKA] = {"kafka", "kafka"},
+    [WR_BENCH_KAFKA_TO_LOG] = {"kafka", "log"},
+};
+
 static void put_cell(FILE *file, const char *type, const struct wr_bench_result *result)
 {
     const struct wr_bench_cell *cell = &result->cell;
@@ -92,6 +99,9 @@ static void put_cell(FILE *file, const char *type, const struct wr_bench_result 
     put_count_unless(file, "epoch_records", cell->epoch_records, cell->epoch_records == 0);
     put_count_unless(file, "epoch_ms", cell->epoch_ms, cell->epoch_ms == 0);
     put_text(file, "sync", wr_bench_sync_name(cell->sync));
+    put_text(file, "input", routes[cell->route][0]);
+    put_text(file, "output", routes[cell->route][1]);
+    put_count_unless(file, "forward_ms", cell->forward_ms, cell->forward_ms == 0);
     put_count(file, "group", (int64_t)result->group);
     put_count(file, "keys", cell->keys);
     put_count(file, "value_bytes", cell->value_bytes);
@@ -124,6 +134,7 @@ static void put_damage(FILE *file, const struct wr_bench_result *result)
     bool none = !result->has_damage;
     bool recovered = !none && wr_histogram_count(&damage->recovery) > 0;
     put_count_unless(file, "kills", damage->kills, none);
+    put_count_unless(file, "broker_kills", damage->broker_kills, none);
     put_count_unless(file, "expected", damage->expected, none);
     put_count_unless(file, "lost", damage->lost, none);
     put_count_unless(file, "repeated", damage->repeated, none);

@@ -163,7 +163,8 @@ static weir_status run_loop(struct feed *feed, enum loop_job job, struct wr_erro
 {
     static const char *const synchronous[] = {
         [WR_SYNC_FULL] = "full", [WR_SYNC_NORMAL] = "normal", [WR_SYNC_OFF] = "off"};
-    const struct loop_input input = {feed, feed_seek, feed_poll, feed_decided};
+    const struct loop_input input = {
+        .data = feed, .seek = feed_seek, .poll = feed_poll, .decided = feed_decided};
     const struct wr_bench_cell *cell = feed->cell;
     char text[WR_ERROR_TEXT_MAX / 2];
     WR_TRY(wr_store_vfs_open(feed->env, &feed->vfs, error));

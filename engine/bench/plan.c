@@ -10,7 +10,11 @@ enum {
     KILLS = 3,
     KEYS = 100000,
     VALUE_BYTES = 100,
+    KAFKA_RECORDS = 2000000,
+    KAFKA_REPEATS = 3,
+    FORWARD_MS = 100,
 };
+#define KAFKA_SECONDS 5.0 /* of a run at a rate */
 #define SECONDS 0.35
 #define SECONDS_FULL 1.0
 /* Of each run beside its seconds: a process, a new store, its removal. Of a kill: about two starts,
@@ -51,8 +55,29 @@ static void fill_lists(struct wr_bench_options *options)
     options->epoch_ms_count += options->epoch_ms_count == 0;
 }
 
+static void fill_kafka(struct wr_bench_options *options)
+{
+    if (options->job_count == 0) {
+        options->jobs[options->job_count++] = wr_bench_job_find("copy");
+        options->jobs[options->job_count++] = wr_bench_job_find("count");
+    }
+    if (options->forward_ms_count == 0) {
+        options->forward_ms[options->forward_ms_count++] = FORWARD_MS;
+    }
+    options->epoch_records_count = 1; /* adaptive */
+    options->records = options->records > 0 ? options->records : KAFKA_RECORDS;
+    options->repeats = options->repeats > 0 ? options->repeats : KAFKA_REPEATS;
+    options->seconds = options->seconds > 0 ? options->seconds : KAFKA_SECONDS;
+    if (options->broker_kills < 0) {
+        options->broker_kills = strchr(options->kafka, '/') != NULL;
+    }
+}
+
 void wr_bench_options_fill(struct wr_bench_options *options)
 {
+    if (options->kafka) {
+        fill_kafka(options);
+    }
     fill_lists(options);
     options->keys = options->keys > 0 ? options->keys : KEYS;
     options->value_bytes = options->value_bytes > 0 ? options->value_bytes : VALUE_BYTES;
@@ -86,7 +111,11 @@ size_t wr_bench_latency_repeats(const struct wr_bench_options *options)
 static bool make_latency(struct plan *plan, struct wr_bench_result *item)
 {
     static const int64_t percents[] = {50, 80};
-    item->latency_count = plan->options->rate > 0 ? 1 : 2;
+    if (item->cell.route == WR_BENCH_KAFKA_TO_LOG) {
+        return true; /* what its reader would be is the store's own */
+    }
+    bool one = plan->options->rate > 0 || item->cell.route == WR_BENCH_KAFKA_TO_KAFKA;
+    item->latency_count = one ? 1 : 2;
     bool good = true;
     for (size_t i = 0; i < item->latency_count; i++) {
         item->latency[i] = (struct wr_bench_latency){.percent = percents[i]};
@@ -137,6 +166,46 @@ static bool add_group(struct plan *plan, const struct wr_bench_cell *like, bool 
     return good;
 }
 
+/* The modes, and the loops by hand. */
+static bool add_kafka_group(struct plan *plan, const struct wr_bench_cell *like, bool killed)
+{
+    static const enum wr_bench_kind loops[] = {WR_BENCH_LOOP, WR_BENCH_LOOP_DIRECT};
+    const struct wr_bench_options *options = plan->options;
+    bool to_topic = like->route == WR_BENCH_KAFKA_TO_KAFKA, good = true;
+    for (size_t i = 0; i < options->delivery_count; i++) {
+        struct wr_bench_cell cell = *like;
+        cell.delivery = options->deliveries[i];
+        good = good && add(plan, &cell, killed ? options->kills : 0);
+    }
+    for (size_t i = 0; i < (to_topic ? 2 : 1); i++) {
+        struct wr_bench_cell cell = *like;
+        cell.kind = loops[i];
+        cell.delivery = WR_AT_LEAST_ONCE;
+        cell.epoch_records = to_topic ? 0 : WR_BENCH_LOOP_ADAPTIVE;
+        good = good && add(plan, &cell, 0);
+    }
+    plan->group++;
+    return good;
+}
+
+/* From a topic: into each topic, and of what keeps state also into the store. */
+static bool add_kafka(struct plan *plan, struct wr_bench_cell *cell)
+{
+    const struct wr_bench_options *options = plan->options;
+    bool first = cell->sync == options->syncs[0], good = true;
+    cell->route = WR_BENCH_KAFKA_TO_KAFKA;
+    for (size_t i = 0; i < options->forward_ms_count; i++) {
+        cell->forward_ms = options->forward_ms[i];
+        good = good && add_kafka_group(plan, cell, first && i == 0);
+    }
+    if (strcmp(cell->job->name, "count") == 0) {
+        cell->route = WR_BENCH_KAFKA_TO_LOG;
+        cell->forward_ms = 0;
+        good = good && add_kafka_group(plan, cell, first);
+    }
+    return good;
+}
+
 /* Kills are done with the engine's own choice of epochs where that is measured, else the first. */
 static bool kills_here(const struct wr_bench_options *options, const struct wr_bench_cell *cell)
 {
@@ -167,7 +236,8 @@ weir_status wr_bench_plan(const struct wr_bench_options *options, struct wr_aren
 {
     struct plan plan = {.options = options, .arena = arena, .results = results_out};
     size_t cells = options->job_count * options->sync_count * options->epoch_records_count *
-                   options->epoch_ms_count * (options->delivery_count + 4);
+                   options->epoch_ms_count * (options->forward_ms_count + 1) *
+                   (options->delivery_count + 4);
     results_out->count = 0;
     results_out->repeats = options->repeats;
     results_out->items = wr_arena_zalloc(arena, cells * sizeof *results_out->items);
@@ -181,7 +251,7 @@ weir_status wr_bench_plan(const struct wr_bench_options *options, struct wr_aren
                                          .cache_bytes = options->cache_bytes,
                                          .records = options->records,
                                          .seconds = options->seconds};
-            good = add_epochs(&plan, &cell);
+            good = options->kafka ? add_kafka(&plan, &cell) : add_epochs(&plan, &cell);
         }
     }
     return good ? WEIR_OK : wr_fail_memory(error);

@@ -7,6 +7,9 @@
  *                   of its modes; interleaved as well
  *   3. kills        of each mode of a job, with one epoch size and sync
  *
+ * With Kafka the jobs are copy and count from topic to topic, for each forward interval, and count
+ * into the store; epochs are the engine's choice.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef WR_BENCH_PLAN_H
 #define WR_BENCH_PLAN_H
@@ -31,6 +34,10 @@ struct wr_bench_options {
     double seconds;
     int64_t rate; /* of latency; 0: by the throughput */
     int64_t kills; /* of each mode */
+    const char *kafka; /* HOST:PORT or a script: from topics of Kafka; NULL: generated */
+    int64_t forward_ms[WR_BENCH_LIST_MAX]; /* Kafka to Kafka */
+    size_t forward_ms_count;
+    int64_t broker_kills; /* of each mode */
     int64_t repeats;
     bool full;
 };

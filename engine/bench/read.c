@@ -117,11 +117,30 @@ static weir_status get_choice(struct reading *reading, const json_t *line, const
 
 /* ---- Cells ----------------------------------------------------------------------------------- */
 
+/* Lines of before there was Kafka do not have them. */
+static weir_status read_route(struct reading *reading, const json_t *line,
+                              enum wr_bench_route *route_out)
+{
+    static const char *const inputs[] = {"gen", "kafka", NULL}, *const outputs[] = {"log", "kafka",
+                                                                                    NULL};
+    size_t input = 0, output = 0;
+    *route_out = WR_BENCH_GENERATED;
+    if (!json_object_get(line, "input")) {
+        return WEIR_OK;
+    }
+    WR_TRY(get_choice(reading, line, "input", inputs, &input));
+    WR_TRY(get_choice(reading, line, "output", outputs, &output));
+    if (input == 1) {
+        *route_out = output == 1 ? WR_BENCH_KAFKA_TO_KAFKA : WR_BENCH_KAFKA_TO_LOG;
+    }
+    return WEIR_OK;
+}
+
 static weir_status read_cell(struct reading *reading, const json_t *line, const char *name,
                              struct wr_bench_cell *cell, size_t *group_out)
 {
-    static const char *const kinds[] = {"weir",          "no_positions", "loop",
-                                        "raw_overwrite", "raw_append",   NULL};
+    static const char *const kinds[] = {
+        "weir", "no_positions", "loop", "loop_at_least_once", "raw_overwrite", "raw_append", NULL};
     static const char *const syncs[] = {"full", "normal", "off", NULL};
     size_t kind = 0, sync = 0;
     int64_t group = 0;
@@ -138,6 +157,8 @@ static weir_status read_cell(struct reading *reading, const json_t *line, const 
     }
     WR_TRY(get_count(reading, line, "epoch_records", 0, &cell->epoch_records));
     WR_TRY(get_count(reading, line, "epoch_ms", 0, &cell->epoch_ms));
+    WR_TRY(read_route(reading, line, &cell->route));
+    WR_TRY(get_count(reading, line, "forward_ms", 0, &cell->forward_ms));
     WR_TRY(get_count(reading, line, "keys", 0, &cell->keys));
     WR_TRY(get_count(reading, line, "value_bytes", 0, &cell->value_bytes));
     WR_TRY(get_count(reading, line, "cache_bytes", 0, &cell->cache_bytes));
@@ -165,6 +186,7 @@ static weir_status read_cell(struct reading *reading, const json_t *line, const 
 static bool same_cell(const struct wr_bench_cell *a, const struct wr_bench_cell *b)
 {
     return a->kind == b->kind && a->delivery == b->delivery && a->sync == b->sync &&
+           a->route == b->route && a->forward_ms == b->forward_ms &&
            a->epoch_records == b->epoch_records && a->epoch_ms == b->epoch_ms &&
            a->keys == b->keys && a->value_bytes == b->value_bytes &&
            a->cache_bytes == b->cache_bytes && strcmp(a->job->name, b->job->name) == 0;
@@ -266,6 +288,7 @@ static weir_status read_damage(struct reading *reading, const json_t *line,
     if (damage->kills < 0) {
         return WEIR_OK;
     }
+    WR_TRY(get_count(reading, line, "broker_kills", 0, &damage->broker_kills));
     WR_TRY(get_count(reading, line, "expected", 0, &damage->expected));
     WR_TRY(get_count(reading, line, "lost", 0, &damage->lost));
     WR_TRY(get_count(reading, line, "repeated", 0, &damage->repeated));

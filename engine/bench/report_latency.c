@@ -76,11 +76,12 @@ static void axes(FILE *script, const struct wr_report_section *section, const st
     }
     wr_report_log_axis(script, low, high, true);
     fprintf(script,
-            "set ylabel 'from intended send to decision (logarithmic)' textcolor rgb '#333333'\n"
+            "set ylabel 'from intended send to %s (logarithmic)' textcolor rgb '#333333'\n"
             "set bmargin 5\n"
             "set xlabel 'records in a transaction, and rate of the input' offset 0,-1 "
             "textcolor rgb '#333333'\n"
             "set xrange [-0.5:%g]\nset xtics scale 0 (",
+            section->like->route == WR_BENCH_KAFKA_TO_KAFKA ? "being read" : "decision",
             (double)count - 0.5);
     for (size_t i = 0; i < count; i++) {
         char epoch[64], rate[WR_BENCH_NUMBER_MAX];

@@ -160,6 +160,12 @@ static weir_status put_section(FILE *page, const char *folder,
     char keys[WR_BENCH_NUMBER_MAX], bytes[WR_BENCH_NUMBER_MAX];
     fprintf(page, "<h2 id=\"section-%zu\">Job ", section->number + 1);
     wr_bench_text_html(page, like->job->name);
+    if (like->route != WR_BENCH_GENERATED) {
+        fprintf(page, ", %s", wr_bench_route_name(like->route));
+    }
+    if (like->forward_ms > 0) {
+        fprintf(page, " each %s ms", wr_bench_text_count(keys, like->forward_ms));
+    }
     fprintf(page, ", sync %s</h2>\n<p class=\"soft\">%s keys, values of %s bytes",
             wr_bench_sync_name(like->sync), wr_bench_text_count(keys, like->keys),
             wr_bench_text_count(bytes, like->value_bytes));
@@ -183,12 +189,14 @@ static void put_method(FILE *page)
     fprintf(page,
             "<h2 id=\"method\">How it was measured</h2>\n<ul>\n"
             "<li>Each run is a process of its own on a new store, fed by a generator in the same "
-            "process.</li>\n"
+            "process, or from a topic of Kafka that was filled before.</li>\n"
             "<li>What is compared ran interleaved: one run of each, then the next of each, so that "
             "what else the machine does falls on all alike.</li>\n"
             "<li>The hand-written loop is what an expert would write with SQLite alone: the same "
             "input, counts in memory, a row for each output record, counts and position in the "
-            "same transaction. Beside adaptive epochs it takes 10,000 records a transaction.</li>\n"
+            "same transaction. Beside adaptive epochs it takes 10,000 records a transaction. From "
+            "Kafka to Kafka it is librdkafka by hand, with a transaction for each interval, and "
+            "without.</li>\n"
             "<li>Raw bytes: a file in which as many bytes are written and synced for each "
             "transaction as weir's store wrote, with nothing else done; overwritten within a file "
             "of full length, or appended.</li>\n"

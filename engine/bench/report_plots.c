@@ -28,7 +28,7 @@ static const struct {
     int point;
 } looks[WR_SERIES] = {
     {"#0072B2", 7},  {"#E69F00", 5}, {"#009E73", 9}, {"#CC79A7", 13},
-    {"#D55E00", 11}, {"#222222", 4}, {"#777777", 6},
+    {"#D55E00", 11}, {"#8B4513", 1}, {"#222222", 4}, {"#777777", 6},
 };
 
 const char *wr_report_colour(enum wr_report_series series)

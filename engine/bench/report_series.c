@@ -12,6 +12,7 @@
 static bool same_section(const struct wr_bench_cell *a, const struct wr_bench_cell *b)
 {
     return a->sync == b->sync && a->keys == b->keys && a->value_bytes == b->value_bytes &&
+           a->route == b->route && a->forward_ms == b->forward_ms &&
            a->cache_bytes == b->cache_bytes && strcmp(a->job->name, b->job->name) == 0;
 }
 
@@ -65,6 +66,8 @@ enum wr_report_series wr_report_series_of(const struct wr_bench_cell *cell)
         return WR_SERIES_NO_POSITIONS;
     case WR_BENCH_LOOP:
         return WR_SERIES_LOOP;
+    case WR_BENCH_LOOP_DIRECT:
+        return WR_SERIES_LOOP_DIRECT;
     case WR_BENCH_RAW_OVERWRITE:
         return WR_SERIES_RAW_OVERWRITE;
     case WR_BENCH_RAW_APPEND:
@@ -80,13 +83,9 @@ enum wr_report_series wr_report_series_of(const struct wr_bench_cell *cell)
 const char *wr_report_series_name(enum wr_report_series series)
 {
     static const char *const names[WR_SERIES] = {
-        "exactly-once",
-        "at-least-once",
-        "at-most-once",
-        "no positions stored",
-        "hand-written SQLite loop",
-        "raw bytes, overwritten",
-        "raw bytes, appended",
+        "exactly-once",           "at-least-once",       "at-most-once",
+        "no positions stored",    "hand-written loop",   "hand-written loop, at least once",
+        "raw bytes, overwritten", "raw bytes, appended",
     };
     return names[series];
 }

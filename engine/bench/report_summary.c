@@ -43,7 +43,7 @@ static void say_ratios(FILE *page, const struct wr_report_section *section)
     }
     if (range_of(section, WR_BENCH_LOOP, text, sizeof text)) {
         fprintf(page,
-                "<li>Next to a hand-written SQLite loop that stores its positions in the same "
+                "<li>Next to a hand-written loop that stores its positions in the same "
                 "transactions, exactly-once ran at <b>%s</b> times its throughput.</li>\n",
                 text);
     }

@@ -95,7 +95,8 @@ static bool is_killed(const struct wr_bench_result *result)
 
 static bool same_section(const struct wr_bench_result *a, const struct wr_bench_result *b)
 {
-    return a->cell.job == b->cell.job && a->cell.sync == b->cell.sync;
+    return a->cell.job == b->cell.job && a->cell.sync == b->cell.sync &&
+           a->cell.route == b->cell.route && a->cell.forward_ms == b->cell.forward_ms;
 }
 
 /* The row above this one; NULL: it is the first. */
@@ -111,12 +112,19 @@ static const struct wr_bench_result *above(const struct wr_bench_results *result
     return NULL;
 }
 
-/* "count, sync full" */
+/* "count, sync full"; "copy, Kafka to Kafka each 100 ms, sync full" */
 static void put_section(FILE *file, const struct wr_bench_cell *cell)
 {
     char name[256];
     wr_bench_text_copy(name, sizeof name, weir_text(cell->job->name));
-    fprintf(file, "\n%s, sync %s", name, wr_bench_sync_name(cell->sync));
+    fprintf(file, "\n%s", name);
+    if (cell->route != WR_BENCH_GENERATED) {
+        fprintf(file, ", %s", wr_bench_route_name(cell->route));
+    }
+    if (cell->forward_ms > 0) {
+        fprintf(file, " each %" PRId64 " ms", cell->forward_ms);
+    }
+    fprintf(file, ", sync %s", wr_bench_sync_name(cell->sync));
 }
 
 static void put_input(FILE *file, const struct wr_bench_cell *cell)
@@ -135,6 +143,10 @@ static void put_name(FILE *file, const struct wr_bench_result *result)
 {
     char epoch[64];
     wr_bench_epoch_name(&result->cell, epoch, sizeof epoch);
+    bool loop = result->cell.kind == WR_BENCH_LOOP || result->cell.kind == WR_BENCH_LOOP_DIRECT;
+    if (loop && result->cell.route == WR_BENCH_KAFKA_TO_KAFKA) {
+        snprintf(epoch, sizeof epoch, "-"); /* by time: the interval of the section */
+    }
     fprintf(file, "%-13s %9s", wr_bench_cell_name(&result->cell), epoch);
 }
 
@@ -206,7 +218,8 @@ void wr_bench_table_latency(FILE *file, const struct wr_bench_results *results,
     const struct wr_bench_result *before = above(results, result, has_latency);
     if (!before || !same_section(before, result)) {
         put_section(file, &result->cell);
-        fprintf(file, ": latency in ms, from when a record was meant to be sent to its decision\n");
+        fprintf(file, ": latency in ms, from when a record was meant to be sent to %s\n",
+                result->cell.route == WR_BENCH_GENERATED ? "its decision" : "when it is read");
         fprintf(file, "%-13s %9s", "delivery", "epoch");
         for (size_t i = 0; i < result->latency_count; i++) {
             char at[40] = "records/s";
@@ -243,8 +256,8 @@ void wr_bench_table_damage(FILE *file, const struct wr_bench_results *results,
     const struct wr_bench_damage *damage = &result->damage;
     if (!before || !same_section(before, result)) {
         put_section(file, &result->cell);
-        fprintf(file,
-                ": what kill -9 leaves of the output; ms from a restart to its first epoch\n");
+        fprintf(file, ": what kill -9 leaves of the output; ms from a restart to its first %s\n",
+                result->cell.route == WR_BENCH_KAFKA_TO_KAFKA ? "record read" : "epoch");
         fprintf(file, "%-13s %9s %6s %10s %9s %9s %9s %9s %8s %8s\n", "delivery", "epoch", "kills",
                 "records", "lost", "repeated", "reordered", "bad keys", "ms p50", "ms max");
     }

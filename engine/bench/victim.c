@@ -54,15 +54,15 @@ static int64_t part_of(int64_t whole, uint32_t share)
 /* ---- In the child ---------------------------------------------------------------------------- */
 
 /* How often a point is passed while so many records are read, as far as is known. */
-static int64_t passings(const struct wr_bench_victim *victim, bool timed, int64_t records)
+static int64_t passings(const struct wr_bench_victim *victim, int64_t period_ms, int64_t records)
 {
     const struct wr_bench_pace *pace = &victim->pace;
     if (pace->records == 0) {
         return 0;
     }
     double part = (double)records / (double)pace->records;
-    double count = timed ? part * (double)pace->us / (1000.0 * WR_BENCH_KILL_POSITIONS_MS)
-                         : part * (double)pace->epochs;
+    double count = period_ms > 0 ? part * (double)pace->us / (1000.0 * (double)period_ms)
+                                 : part * (double)pace->epochs;
     return count < PASSINGS_MAX ? (int64_t)count : PASSINGS_MAX;
 }
 
@@ -78,7 +78,7 @@ static void on_started(void *data, const struct wr_instance *instance)
         int64_t left = part_of(child->victim->records - position, moment->share);
         child->env.fault = (struct wr_fault){
             .point = moment->point,
-            .countdown = 1 + (int)passings(child->victim, moment->timed, left),
+            .countdown = 1 + (int)passings(child->victim, moment->period_ms, left),
         };
     }
     atomic_store(&child->page->position, position);
@@ -173,13 +173,28 @@ static int64_t due_us(const struct child *child, int64_t forked_us, int64_t *rea
     return *reached_us + part_of(period_us(child), moment->phase);
 }
 
+/* True once: when what happens outside the child is due. */
+static bool is_outside_due(const struct child *child, bool *done)
+{
+    const struct wr_bench_moment *moment = child->moment;
+    int64_t position = atomic_load(&child->page->position);
+    int64_t decided = atomic_load(&child->page->records);
+    int64_t left = child->victim->records - position;
+    if (!moment->outside || *done || position < 0 || decided >= left ||
+        decided < part_of(left, moment->outside_share)) {
+        return false;
+    }
+    *done = true;
+    return true;
+}
+
 /* Until the child has ended, which it is helped to at its moment. */
 static weir_status watch(const struct child *child, pid_t pid, int64_t forked_us, int *status_out,
                          struct wr_error *error)
 {
     const struct timespec pause = {0, LOOK_US * 1000};
     int64_t reached_us = 0;
-    bool stopped = false;
+    bool stopped = false, outside = false;
     for (;;) {
         pid_t ended = waitpid(pid, status_out, WNOHANG);
         if (ended < 0 && errno != EINTR) {
@@ -191,6 +206,14 @@ static weir_status watch(const struct child *child, pid_t pid, int64_t forked_us
         stopped = stopped || wr_bench_stopped();
         if (stopped || now_us(child) >= due_us(child, forked_us, &reached_us)) {
             kill(pid, SIGKILL);
+        }
+        if (!stopped && is_outside_due(child, &outside)) {
+            weir_status status = child->victim->outside(child->victim->data, error);
+            if (status != WEIR_OK) {
+                kill(pid, SIGKILL);
+                waitpid(pid, status_out, 0);
+                return status;
+            }
         }
         nanosleep(&pause, NULL);
     }
@@ -261,6 +284,7 @@ weir_status wr_bench_victim_run(struct wr_bench_victim *victim,
     }
     if (result == WEIR_OK) {
         int64_t first_us = atomic_load(&child.page->first_us);
+        death_out->started_us = forked_us;
         death_out->recovery_us = first_us ? first_us - forked_us : -1;
         learn(&victim->pace, child.page, forked_us);
     }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "engine/bench/kafka.h"
 #include "engine/bench/read.h"
 #include "engine/bench/report.h"
 #include "engine/bench/show.h"
@@ -246,6 +247,7 @@ static weir_status bench_all(struct wr_cli *cli, struct wr_bench_arguments *argu
                              char **argv)
 {
     struct wr_bench bench;
+    struct wr_bench_kafka kafka;
     struct wr_bench_results results = {.count = 0};
     struct wr_error *error = &cli->error;
     WR_TRY(wr_bench_arguments_read(arguments, argc, argv, error));
@@ -257,9 +259,12 @@ static weir_status bench_all(struct wr_cli *cli, struct wr_bench_arguments *argu
         return wr_fail_memory(error);
     }
     WR_TRY(wr_bench_plan(&arguments->options, &arguments->arena, &results, error));
-    if (wr_bench_open(&cli->env, arguments->dir, &bench, error) == WEIR_OK) {
+    const char *where = arguments->options.kafka;
+    if (wr_bench_open(&cli->env, arguments->dir, &bench, error) == WEIR_OK &&
+        (!where || wr_bench_kafka_open(&bench, where, &kafka, error) == WEIR_OK)) {
         (void)measure(arguments, &bench, &results, error);
     }
+    wr_bench_kafka_close(&bench);
     wr_bench_close(&bench);
     return error->status;
 }

@@ -15,6 +15,7 @@ enum {
     VALUE_BYTES_MIN = 20, /* a generated value begins with its number, of 20 digits */
     VALUE_BYTES_MAX = 1000000,
     KILLS_MAX = 10000,
+    FORWARD_MS_MAX = 3600000,
     RATE_MAX = 1000000000,
 };
 #define KEYS_MAX (INT64_C(1) << 32)
@@ -33,6 +34,9 @@ enum option_id {
     OPTION_REPEAT,
     OPTION_RATE,
     OPTION_KILLS,
+    OPTION_KAFKA,
+    OPTION_FORWARD_MS,
+    OPTION_BROKER_KILLS,
     OPTION_KEYS,
     OPTION_VALUE_BYTES,
     OPTION_CACHE,
@@ -56,6 +60,9 @@ const struct wr_option wr_bench_option_table[] = {
     {"repeat", '\0', "N", OPTION_REPEAT},
     {"rate", '\0', "R", OPTION_RATE},
     {"kills", '\0', "N", OPTION_KILLS},
+    {"kafka", '\0', "BROKER", OPTION_KAFKA},
+    {"forward-ms", '\0', "LIST", OPTION_FORWARD_MS},
+    {"broker-kills", '\0', "N", OPTION_BROKER_KILLS},
     {"keys", '\0', "K", OPTION_KEYS},
     {"value-bytes", '\0', "B", OPTION_VALUE_BYTES},
     {"cache", '\0', "SIZE", OPTION_CACHE},
@@ -94,11 +101,20 @@ const char wr_bench_help_options[] =
 "                           adaptive, all three syncs; how long that takes is\n"
 "                           said first\n"
 "\n"
+"From Kafka\n"
+"      --kafka BROKER       jobs copy and count from topic to topic, count into\n"
+"                           the store too, next to loops by hand. BROKER is\n"
+"                           HOST:PORT, or the path of a script that starts one,\n"
+"                           as tests/kafka/broker, which is then killed too\n"
+"      --forward-ms LIST    how often output is sent; default 100\n"
+"      --broker-kills N     kill -9 of that broker in each mode; default 1\n"
+"\n"
 "How\n"
-"      --seconds S          how long a run is; default 0.35\n"
-"  -n, --records N          or how many records it has\n"
+"      --seconds S          how long a run is; default 0.35; with --kafka only\n"
+"                           those at a rate, 5\n"
+"  -n, --records N          or how many records it has; with --kafka 2000000\n"
 "      --repeat N           runs of each cell, interleaved with those that it is\n"
-"                           compared with; default 5\n"
+"                           compared with; default 5; with --kafka 3\n"
 "      --rate R             latency at R records a second; default 50 % and 80 %\n"
 "                           of the throughput\n"
 "      --kills N            kill -9 of each mode, default 3\n"
@@ -114,7 +130,8 @@ const char wr_bench_help_examples[] =
 "Examples\n"
 "  weir bench\n"
 "  weir bench --job copy --sync full,normal --seconds 2\n"
-"  weir bench --full --report report\n";
+"  weir bench --full --report report\n"
+"  weir bench --kafka localhost:9092\n";
 /* clang-format on */
 
 /* ---- Options --------------------------------------------------------------------------------- */
@@ -269,6 +286,15 @@ static weir_status add_epoch_ms(struct wr_bench_arguments *arguments, const char
                       "epoch-ms", error);
 }
 
+static weir_status add_forward_ms(struct wr_bench_arguments *arguments, const char *item,
+                                  struct wr_error *error)
+{
+    int64_t number = 0;
+    WR_TRY(wr_option_number("--forward-ms", item, 1, FORWARD_MS_MAX, &number, error));
+    return add_number(arguments->options.forward_ms, &arguments->options.forward_ms_count, number,
+                      "forward-ms", error);
+}
+
 static weir_status set_seconds(struct wr_bench_arguments *arguments, const char *value,
                                struct wr_error *error)
 {
@@ -294,6 +320,20 @@ static weir_status set_define(struct wr_bench_arguments *arguments, const char *
     return wr_settings_add(&arguments->defines, value, error);
 }
 
+/* A path, or HOST:PORT[,HOST:PORT...]. */
+static weir_status set_kafka(struct wr_bench_arguments *arguments, const char *value,
+                             struct wr_error *error)
+{
+    if (!strchr(value, '/') && !strchr(value, ':')) {
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "--kafka is \"%s\"; it takes HOST:PORT of a broker, or the path of a script "
+                       "that starts one (./NAME when it is here)",
+                       value);
+    }
+    arguments->options.kafka = value;
+    return WEIR_OK;
+}
+
 static weir_status set_number(struct wr_bench_options *bench, const struct wr_option *option,
                               const char *value, struct wr_error *error)
 {
@@ -306,6 +346,8 @@ static weir_status set_number(struct wr_bench_options *bench, const struct wr_op
         return wr_option_number("--rate", value, 1, RATE_MAX, &bench->rate, error);
     case OPTION_KILLS:
         return wr_option_number("--kills", value, 0, KILLS_MAX, &bench->kills, error);
+    case OPTION_BROKER_KILLS:
+        return wr_option_number("--broker-kills", value, 0, KILLS_MAX, &bench->broker_kills, error);
     case OPTION_KEYS:
         return wr_option_number("--keys", value, 1, KEYS_MAX, &bench->keys, error);
     case OPTION_VALUE_BYTES:
@@ -337,6 +379,10 @@ static weir_status take_argument(void *context, const struct wr_option *option, 
         return each_item(arguments, option, value, add_epoch_ms, error);
     case OPTION_SYNC:
         return each_item(arguments, option, value, add_sync, error);
+    case OPTION_FORWARD_MS:
+        return each_item(arguments, option, value, add_forward_ms, error);
+    case OPTION_KAFKA:
+        return set_kafka(arguments, value, error);
     case OPTION_SECONDS:
         return set_seconds(arguments, value, error);
     case OPTION_DEFINE:
@@ -366,6 +412,40 @@ static weir_status take_argument(void *context, const struct wr_option *option, 
     }
 }
 
+static weir_status check_kafka(const struct wr_bench_arguments *arguments, struct wr_error *error)
+{
+    const struct wr_bench_options *bench = &arguments->options;
+    if (!bench->kafka && (bench->forward_ms_count > 0 || bench->broker_kills >= 0)) {
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "--%s is for --kafka BROKER; without it nothing is forwarded",
+                       bench->forward_ms_count > 0 ? "forward-ms" : "broker-kills");
+    }
+    if (!bench->kafka) {
+        return WEIR_OK;
+    }
+    if (bench->broker_kills > 0 && !strchr(bench->kafka, '/')) {
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "--broker-kills is for a broker that weir bench starts itself: give --kafka "
+                       "the path of a script, such as tests/kafka/broker");
+    }
+    if (bench->full || bench->epoch_records_count > 0 || bench->epoch_ms_count > 0) {
+        return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                       "--kafka is measured with epochs as the engine chooses them: without %s",
+                       bench->full                      ? "--full"
+                       : bench->epoch_records_count > 0 ? "--epoch-records"
+                                                        : "--epoch-ms");
+    }
+    for (size_t i = 0; i < bench->job_count; i++) {
+        if (strcmp(bench->jobs[i]->name, "copy") != 0 &&
+            strcmp(bench->jobs[i]->name, "count") != 0) {
+            return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
+                           "--kafka measures the jobs copy and count, not %s",
+                           bench->jobs[i]->name);
+        }
+    }
+    return WEIR_OK;
+}
+
 static weir_status check_arguments(struct wr_bench_arguments *arguments, struct wr_error *error)
 {
     struct wr_bench_options *bench = &arguments->options;
@@ -375,7 +455,8 @@ static weir_status check_arguments(struct wr_bench_arguments *arguments, struct 
                    : wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
                              "--from measures nothing: it takes --report DIR, and no other option");
     }
-    if (bench->records > 0 && bench->seconds > 0) {
+    WR_TRY(check_kafka(arguments, error));
+    if (bench->records > 0 && bench->seconds > 0 && !bench->kafka) {
         return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
                        "--records and --seconds both say how long a run is; give one");
     }
@@ -426,7 +507,8 @@ const char *wr_bench_command_line(struct wr_arena *arena, int argc, char **argv)
 weir_status wr_bench_arguments_read(struct wr_bench_arguments *arguments, int argc, char **argv,
                                     struct wr_error *error)
 {
-    *arguments = (struct wr_bench_arguments){.options = {.kills = -1}, .dir = "."};
+    *arguments =
+        (struct wr_bench_arguments){.options = {.kills = -1, .broker_kills = -1}, .dir = "."};
     wr_arena_init(&arguments->arena, 0);
     WR_TRY(wr_options_parse("weir bench", wr_bench_option_table, argc, argv, take_argument,
                             arguments, error));

@@ -9,11 +9,13 @@
 #include <time.h>
 
 #include "engine/cli/cli.h"
+#include "txn/kafka.h"
 
-enum option_id { OPTION_JSON, OPTION_HELP };
+enum option_id { OPTION_JSON, OPTION_PROPERTY, OPTION_HELP };
 
 static const struct wr_option options[] = {
     {"json", '\0', NULL, OPTION_JSON},
+    {"property", 'X', "[NAME:]PROPERTY=VALUE", OPTION_PROPERTY},
     {"help", 'h', NULL, OPTION_HELP},
     {NULL, '\0', NULL, 0},
 };
@@ -23,9 +25,13 @@ static const char help[] =
 "Says what is in a store: the job and its graph, the last decided epoch, how far\n"
 "each input was read, watermarks, state and timers of each node, topics, what is\n"
 "still to be copied outside, dead letters, and for each sink what is guaranteed\n"
-"and why. Works while a job runs on the store, and changes nothing.\n"
+"and why. Works while a job runs on the store, and changes nothing. Of a job that\n"
+"reads or writes Kafka it asks the brokers, for two seconds at most, where topics\n"
+"end and which markers the sinks have there.\n"
 "\n"
 "      --json        the same as one JSON object\n"
+"  -X, --property [NAME:]PROPERTY=VALUE\n"
+"                    a property of librdkafka, as for weir run\n"
 "\n"
 "Examples\n"
 "  weir inspect wordcount.weir\n"
@@ -35,6 +41,7 @@ static const char help[] =
 struct inspect {
     struct wr_operands operands;
     bool json;
+    struct wr_kafka_properties kafka;
 };
 
 /* ---- Values ---------------------------------------------------------------------------------- */
@@ -139,6 +146,10 @@ static void show_inputs(const json_t *found)
         const char *identity = text_of(input, "identity");
         printf("  %-20s %s: next %" PRId64 ", ", text_of(input, "source"), text_of(input, "part"),
                number_of(input, "next"));
+        if (json_is_integer(json_object_get(input, "end"))) {
+            printf("end %" PRId64 ", lag %" PRId64 ", ", number_of(input, "end"),
+                   number_of(input, "lag"));
+        }
         print_watermark(input);
         printf("%s%s%s\n", json_is_true(json_object_get(input, "idle")) ? ", idle" : "",
                *identity ? ", identity " : "", identity);
@@ -186,6 +197,48 @@ static void show_nodes(const json_t *found)
     }
 }
 
+static void show_forwarder(const json_t *forwarder)
+{
+    int64_t backlog = number_of(forwarder, "backlog");
+    const char *incarnation = text_of(forwarder, "incarnation");
+    const json_t *outside = json_object_get(forwarder, "outside");
+    printf("  %-20s next offset %" PRId64 ", %" PRId64 " records still to be copied",
+           text_of(forwarder, "sink"), number_of(forwarder, "next"), backlog);
+    if (backlog > 0) {
+        printf(" (%" PRId64 " bytes, the oldest decided ", number_of(forwarder, "backlog_bytes"));
+        print_time(number_of(forwarder, "oldest_ms"));
+        printf(", %" PRId64 " s ago)", number_of(forwarder, "oldest_age_ms") / 1000);
+    }
+    if (number_of(forwarder, "length") >= 0) {
+        printf(", %" PRId64 " bytes outside", number_of(forwarder, "length"));
+    }
+    if (*incarnation && strncmp(text_of(forwarder, "identity"), "cluster:", 8) == 0) {
+        printf(", incarnation %s", incarnation);
+    }
+    if (json_is_object(outside)) {
+        printf("\n  %-20s   marker outside: %" PRId64 ", incarnation %s", "",
+               number_of(outside, "next"), text_of(outside, "incarnation"));
+    } else if (json_is_null(outside)) {
+        printf("\n  %-20s   no marker outside", "");
+    }
+    printf("\n");
+}
+
+/* Brokers that could not be asked. */
+static void show_brokers(const json_t *found)
+{
+    const json_t *brokers = json_object_get(found, "brokers"), *answer;
+    size_t i, silent = 0;
+    json_array_foreach(brokers, i, answer)
+    {
+        if (json_is_string(json_object_get(answer, "error"))) {
+            printf("%s  %s\n",
+                   silent++ ? "" : "\nbrokers (ends and markers outside are not known)\n",
+                   text_of(answer, "error"));
+        }
+    }
+}
+
 static void show_sinks(const json_t *found)
 {
     const json_t *sinks = json_object_get(found, "sinks"), *sink;
@@ -204,13 +257,9 @@ static void show_sinks(const json_t *found)
     }
     json_array_foreach(forwarders, i, sink)
     {
-        printf("  %-20s next offset %" PRId64 ", %" PRId64 " records still to be copied",
-               text_of(sink, "sink"), number_of(sink, "next"), number_of(sink, "backlog"));
-        if (number_of(sink, "length") >= 0) {
-            printf(", %" PRId64 " bytes outside", number_of(sink, "length"));
-        }
-        printf("\n");
+        show_forwarder(sink);
     }
+    show_brokers(found);
 }
 
 static void show_topics(const json_t *found)
@@ -320,6 +369,9 @@ static weir_status take(void *context, const struct wr_option *option, const cha
     if (!option) {
         return wr_operands_add(&inspect->operands, value, error);
     }
+    if (option->id == OPTION_PROPERTY) {
+        return wr_kafka_properties_add(&inspect->kafka, value, error);
+    }
     if (option->id == OPTION_JSON) {
         inspect->json = true;
     }
@@ -334,13 +386,15 @@ static int run(struct wr_cli *cli, int argc, char **argv)
     json_t *found = NULL;
     if (wr_options_parse("weir inspect", options, argc, argv, take, &inspect, error) == WEIR_OK &&
         wr_operands_check(&inspect.operands, error) == WEIR_OK &&
-        wr_inspect_gather(&cli->env, inspect.operands.values[0], &found, error) == WEIR_OK) {
+        wr_inspect_gather(&cli->env, inspect.operands.values[0], &found, error) == WEIR_OK &&
+        wr_inspect_kafka(&cli->env, &inspect.kafka, found, error) == WEIR_OK) {
         show(found, inspect.json, error);
     }
     json_decref(found);
+    wr_kafka_properties_fini(&inspect.kafka);
     return wr_cli_end(cli);
 }
 
 const struct wr_command wr_command_inspect = {
-    "inspect", "[--json] STORE", "what is in a store", options, {help}, run,
+    "inspect", "[options] STORE", "what is in a store", options, {help}, run,
 };

@@ -5,7 +5,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/cli/inspect.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,7 +27,7 @@ struct gather {
 
 /* ---- JSON, with memory that may run out ------------------------------------------------------ */
 
-/* Text as a JSON string; bytes that are not UTF-8 become \xHH. NULL gives null. */
+/* Bytes that are not UTF-8 become \xHH. NULL gives null. */
 static json_t *json_of_text(const char *text)
 {
     weir_bytes bytes = weir_text(text);
@@ -38,8 +37,8 @@ static json_t *json_of_text(const char *text)
     if (wr_utf8_is_valid(bytes)) {
         return json_stringn(text, bytes.size);
     }
-    char *shown = NULL;
     size_t size = 0;
+    char *shown = NULL;
     FILE *file = open_memstream(&shown, &size);
     if (!file) {
         return NULL;
@@ -119,7 +118,7 @@ static int64_t file_bytes(const char *path, const char *suffix)
     char full[WR_URI_BYTES_MAX + 8];
     struct stat info;
     snprintf(full, sizeof full, "%s%s", path, suffix);
-    return stat(full, &info) == 0 ? (int64_t)info.st_size : 0;
+    return stat(full, &info) == 0 ? info.st_size : 0;
 }
 
 /* The texts in meta that are JSON, and the others as they are. */
@@ -291,6 +290,39 @@ static weir_status gather_sinks(struct gather *gather)
     return WEIR_OK;
 }
 
+/* What each outside sink has got, and for how long the first record that it has not has waited. */
+static weir_status gather_forwarders(struct gather *gather)
+{
+    json_t *forwarder;
+    size_t i;
+    WR_TRY(set_rows(
+        gather, "forwarders",
+        "SELECT t.name AS sink, ifnull(m.next, 0) AS next,"
+        " p.next - ifnull(m.next, 0) AS backlog,"
+        " (SELECT ifnull(sum(length(batch)), 0) FROM " WR_LOG_ROWS(
+            "t.id",
+            "0") "  WHERE log.first_offset + count > ifnull(m.next, 0)) AS backlog_bytes,"
+                 " (SELECT min(written_ms) FROM " WR_LOG_ROWS(
+                     "t.id",
+                     "0") "  WHERE log.first_offset + count > ifnull(m.next, 0)) AS oldest_ms,"
+                          " ifnull(m.length, -1) AS length,"
+                          " CASE WHEN m.incarnation <> 0 THEN printf('%016x', m.incarnation) END"
+                          "  AS incarnation, m.identity"
+                          " FROM topic t JOIN partition p ON p.topic = t.id"
+                          " LEFT JOIN marker m ON m.sink = t.name"
+                          " WHERE t.outbox = 1 AND (m.sink IS NOT NULL OR p.next > 0) ORDER BY "
+                          "t.name",
+        "tiiiiitt"));
+    json_array_foreach(json_object_get(gather->found, "forwarders"), i, forwarder)
+    {
+        json_t *oldest = json_object_get(forwarder, "oldest_ms");
+        int64_t age_ms = gather->env->wall_ms(gather->env) - json_integer_value(oldest);
+        WR_TRY(set(gather, forwarder, "oldest_age_ms",
+                   json_is_integer(oldest) ? json_integer(age_ms) : json_null()));
+    }
+    return WEIR_OK;
+}
+
 /* ---- All of it ------------------------------------------------------------------------------- */
 
 static weir_status gather_small(struct gather *gather)
@@ -306,11 +338,7 @@ static weir_status gather_small(struct gather *gather)
                     "tttib"));
     WR_TRY(gather_topics(gather));
     WR_TRY(gather_sinks(gather));
-    WR_TRY(set_rows(gather, "forwarders",
-                    "SELECT m.sink, m.next, p.next - m.next AS backlog, m.length, m.identity"
-                    " FROM marker m JOIN topic t ON t.name = m.sink AND t.outbox = 1"
-                    " JOIN partition p ON p.topic = t.id ORDER BY m.sink",
-                    "tiiit"));
+    WR_TRY(gather_forwarders(gather));
     return set_rows(gather, "dead_letters",
                     "SELECT node, count(*) AS count, max(epoch) AS last_epoch,"
                     " count(retry.reject) AS queued FROM reject"

@@ -36,6 +36,8 @@ enum option_id {
     OPTION_DROP_STATE,
     OPTION_REWIND,
     OPTION_DEFINE,
+    OPTION_PROPERTY,
+    OPTION_MARKER_FROM,
     OPTION_CONFIG,
     OPTION_CHECK,
     OPTION_STATS,
@@ -66,6 +68,8 @@ static const struct wr_option options[] = {
     {"drop-state", '\0', "NODE", OPTION_DROP_STATE},
     {"rewind", '\0', "SOURCE=earliest|OFFSET", OPTION_REWIND},
     {"define", 'D', "NAME=VALUE", OPTION_DEFINE},
+    {"property", 'X', "[NAME:]PROPERTY=VALUE", OPTION_PROPERTY},
+    {"marker-from", '\0', "store", OPTION_MARKER_FROM},
     {"config", 'c', "FILE", OPTION_CONFIG},
     {"check", '\0', NULL, OPTION_CHECK},
     {"stats", '\0', "FILE|-", OPTION_STATS},
@@ -95,11 +99,18 @@ static const char help_options[] =
 "                           many files (?follow=true&compression=gzip&missing=\n"
 "                           fail|earliest|latest), gen:keyed,\n"
 "                           gen:lines (?records=N&keys=K&size=B&partitions=P),\n"
-"                           log:TOPIC?store=FILE, another job's topic\n"
+"                           log:TOPIC?store=FILE, another job's topic,\n"
+"                           kafka://HOST:PORT/TOPIC (?start=earliest|latest|\n"
+"                           OFFSET|TIME&partitions=0-3+7&missing=fail)\n"
 "  -o, --output NAME=URI    where sink NAME goes: table:NAME, log:TOPIC,\n"
-"                           file:PATH, stdout:, null:\n"
+"                           file:PATH, stdout:, null:,\n"
+"                           kafka://HOST:PORT/TOPIC (?partition=key|source|N)\n"
 "  -s, --store FILE         the store; default NAME.weir in this directory\n"
 "  -D, --define NAME=VALUE  an option of the job itself\n"
+"  -X, --property [NAME:]PROPERTY=VALUE\n"
+"                           a property of librdkafka, for all of Kafka or for\n"
+"                           source or sink NAME, as security.protocol=ssl; @FILE\n"
+"                           is a file's text; never printed or stored\n"
 "  -c, --config FILE        options from a file, one a line, as in\n"
 "                           \"input lines=file:in.txt\"; # starts a comment line,\n"
 "                           ${NAME} is the environment's; the command line wins\n"
@@ -136,6 +147,8 @@ static const char help_options[] =
 "                           read a source again: from its beginning, even if it\n"
 "                           is another input by now, or all its partitions from\n"
 "                           OFFSET; state stays, unless dropped as well\n"
+"      --marker-from store  a Kafka sink whose marker is gone goes on from what\n"
+"                           the store knows; see OPERATIONS.md first\n"
 "\n"
 "What it shows\n"
 "      --stats FILE|-       a JSON line a second, and one with totals at the end\n"
@@ -144,14 +157,16 @@ static const char help_options[] =
 "\n"
 "Exit codes\n"
 "  0 done or stopped   64 misspelt option, name or URI   65 bad data\n"
-"  66 no such input or job   69 nobody reads a FIFO   70 a bug\n"
+"  66 no such input or job   69 nobody reads a FIFO, no broker   70 a bug\n"
 "  74 I/O error, disk full   75 store in use, try again   77 not permitted\n"
 "  78 another job's store, newer format, other ABI\n";
 static const char help_examples[] =
 "\n"
 "Examples\n"
 "  weir run build/examples/wordcount.so -i lines=file:book.txt\n"
-"  weir run ./count.so -i in=gen:keyed?records=1000000 -o out=log:counts\n";
+"  weir run ./count.so -i in=gen:keyed?records=1000000 -o out=log:counts\n"
+"  weir run wordcount.so -i lines=kafka://localhost:9092/lines \\\n"
+"      -o counts=kafka://localhost:9092/counts\n";
 /* clang-format on */
 
 /* ---- Options into wr_run_options ------------------------------------------------------------- */
@@ -243,6 +258,15 @@ static weir_status add_name(struct wr_settings *settings, const struct wr_option
     return wr_settings_add(settings, text, error);
 }
 
+static weir_status set_marker_from(struct wr_run_options *run, const char *value,
+                                   struct wr_error *error)
+{
+    const char *const choices[] = {"store", NULL};
+    int index = 0;
+    run->marker_from_store = true;
+    return wr_option_choice("--marker-from", value, choices, &index, error);
+}
+
 static weir_status set_option(struct wr_run_options *run, const struct wr_option *option,
                               const char *value, struct wr_error *error)
 {
@@ -253,6 +277,10 @@ static weir_status set_option(struct wr_run_options *run, const struct wr_option
         return add_setting(&run->outputs, option, value, error);
     case OPTION_DEFINE:
         return add_setting(&run->defines, option, value, error);
+    case OPTION_PROPERTY:
+        return wr_kafka_properties_add(&run->kafka, value, error);
+    case OPTION_MARKER_FROM:
+        return set_marker_from(run, value, error);
     case OPTION_STORE:
         run->store = value;
         break;

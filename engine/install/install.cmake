@@ -52,6 +52,12 @@ foreach(kind LIBDIR INCLUDEDIR)
         set(WEIR_PC_${kind} "${CMAKE_INSTALL_${kind}}")
     endif()
 endforeach()
+# librdkafka's own .pc names as private what it uses itself, which Debian's package does not bring
+# along: with weir's static library the shared librdkafka is named, and looks for the rest itself.
+set(WEIR_MODULES_PRIVATE ${WEIR_MODULES})
+list(REMOVE_ITEM WEIR_MODULES_PRIVATE rdkafka)
+string(REPLACE ";" " " WEIR_MODULES_PRIVATE "${WEIR_MODULES_PRIVATE}")
+string(REPLACE ";" " " WEIR_RDKAFKA_LIBS "${rdkafka_LDFLAGS}")
 foreach(name weir weir-static)
     configure_file(engine/install/${name}.pc.in ${name}.pc @ONLY)
     install(FILES ${PROJECT_BINARY_DIR}/${name}.pc

@@ -14,6 +14,8 @@ weir_status wr_source_open(struct wr_env *env, const char *name, const struct wr
         return wr_source_gen_open(env, name, endpoint, arena, source_out, error);
     case WR_SCHEME_LOG:
         return wr_source_log_open(env, name, endpoint, arena, source_out, error);
+    case WR_SCHEME_KAFKA:
+        return wr_source_kafka_open(env, name, endpoint, NULL, NULL, arena, source_out, error);
     case WR_SCHEME_TABLE:
     case WR_SCHEME_STDOUT:
     case WR_SCHEME_NULL:

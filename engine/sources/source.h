@@ -7,6 +7,7 @@
 
 #include "engine/endpoint.h"
 #include "txn/epoch.h"
+#include "txn/kafka.h"
 
 /* Records of one poll of one partition; they stay until the next poll. */
 struct wr_polled {
@@ -25,6 +26,8 @@ struct wr_source_partition {
                              it points to, and the text: the engine copies it when it seals */
     int64_t next; /* where the next poll starts */
     int64_t kept; /* the engine's: no poll will start below this any more */
+    int64_t decided; /* the engine's: the store has this position, or a later one; -1: none. At most
+                        a tenth of a second old when lag is asked for */
     int64_t end; /* where a bounded run ends; INT64_MAX: unbounded, or not yet known. By bound */
     int32_t index; /* what operators see as the partition */
     int64_t due_us; /* of the monotonic clock: when the next record comes, where a poll that found
@@ -48,7 +51,7 @@ enum wr_source_more {
 
 struct wr_source;
 struct wr_source_ops {
-    const char *scheme; /* "file", "gen", "log" */
+    const char *scheme; /* "file", "gen", "log", "kafka" */
     /* Reads up to WR_POLL_RECORDS_MAX records and about WR_POLL_BYTES_MAX bytes of one partition
      * into `polled` (empty, arena reset), from partition->next on, and moves partition->next. The
      * engine moves it back to undo an epoch, so a poll relies on nothing else. Never blocks for
@@ -80,6 +83,12 @@ struct wr_source_ops {
     /* Records (or an estimate, for files) between the position and the end now; -1: not known.
      * Operator thread. */
     int64_t (*lag)(struct wr_source *source, const struct wr_source_partition *partition);
+    /* NULL: nothing is told. Else the source calls `ring` whenever records may have come, on any
+     * thread, and is not polled over and over while it waits. ring NULL: no more; it is not called
+     * once this returns. */
+    void (*listen)(struct wr_source *source, void (*ring)(void *data), void *data);
+    /* NULL: never. Whether what it reads from cannot be reached at this moment: it waits. */
+    bool (*is_away)(struct wr_source *source);
     void (*close)(struct wr_source *source);
 };
 
@@ -90,7 +99,11 @@ struct wr_source { /* the first member of each source's own struct */
     bool bounded; /* ends by itself */
     int64_t paced_from_us; /* records are due at a rate since this moment of the monotonic clock; 0:
                               as fast as they are polled. Fixed once the run has started */
+    bool leaps; /* its positions move without records too, and where it begins is chosen once: the
+                   engine decides positions when there is nothing else to decide */
     bool rewound; /* the engine's, before seek: the positions are what --rewind asked for */
+    bool restarted; /* the engine's, before arrange: --rewind earliest took its positions away */
+    bool until_end; /* the engine's, before arrange: the run ends where inputs end at its start */
     struct wr_source_partition **partitions; /* each stays where it is; the array may move */
     size_t partition_count; /* at most WR_PARTITIONS_MAX */
     const struct wr_source_watch *watches; /* fixed once opened */
@@ -116,5 +129,11 @@ weir_status wr_source_gen_open(struct wr_env *env, const char *name,
 weir_status wr_source_log_open(struct wr_env *env, const char *name,
                                const struct wr_endpoint *endpoint, struct wr_arena *arena,
                                struct wr_source **source_out, struct wr_error *error);
+/* job: of the consumer group that shows positions, weir.JOB; NULL: none does. */
+weir_status wr_source_kafka_open(struct wr_env *env, const char *name,
+                                 const struct wr_endpoint *endpoint, const char *job,
+                                 const struct wr_kafka_properties *properties,
+                                 struct wr_arena *arena, struct wr_source **source_out,
+                                 struct wr_error *error);
 
 #endif

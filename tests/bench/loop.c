@@ -37,104 +37,12 @@
 
 #include <sqlite3.h>
 
+#include "tests/bench/counts.h"
+
 enum {
     ROWS = 20, /* of one INSERT */
     LARGE_BATCH = 1000,
 };
-
-/* ---- Counts: open addressing, linear probing, half full at most ------------------------------*/
-
-struct count {
-    uint64_t hash;
-    int64_t value;
-    bool changed; /* in this batch */
-    size_t key_size;
-    char key[];
-};
-
-struct counts {
-    struct count **places; /* NULL: free */
-    struct count **changed; /* in this batch */
-    size_t room, used, changed_count; /* room: a power of two */
-};
-
-static uint64_t hash_of(const char *key, size_t size) /* FNV-1a */
-{
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < size; i++) {
-        hash = (hash ^ (unsigned char)key[i]) * UINT64_C(1099511628211);
-    }
-    return hash ^ hash >> 32;
-}
-
-static bool counts_grow(struct counts *counts)
-{
-    size_t room = counts->room ? counts->room * 2 : 1024;
-    struct count **changed = realloc(counts->changed, room / 2 * sizeof *changed);
-    if (!changed) {
-        return false;
-    }
-    counts->changed = changed;
-    struct count **places = calloc(room, sizeof *places);
-    if (!places) {
-        return false;
-    }
-    for (size_t i = 0; i < counts->room; i++) {
-        struct count *count = counts->places[i];
-        if (count) {
-            size_t at = count->hash & (room - 1);
-            while (places[at]) {
-                at = (at + 1) & (room - 1);
-            }
-            places[at] = count;
-        }
-    }
-    free(counts->places);
-    counts->places = places;
-    counts->room = room;
-    return true;
-}
-
-/* The count of a key, 0 when it is new; NULL: no memory. */
-static struct count *counts_find(struct counts *counts, const char *key, size_t size)
-{
-    if (counts->used * 2 >= counts->room && !counts_grow(counts)) {
-        return NULL;
-    }
-    uint64_t hash = hash_of(key, size);
-    size_t at = hash & (counts->room - 1);
-    for (; counts->places[at]; at = (at + 1) & (counts->room - 1)) {
-        struct count *count = counts->places[at];
-        if (count->hash == hash && count->key_size == size && memcmp(count->key, key, size) == 0) {
-            return count;
-        }
-    }
-    struct count *count = malloc(sizeof *count + size);
-    if (count) {
-        *count = (struct count){.hash = hash, .key_size = size};
-        memcpy(count->key, key, size);
-        counts->places[at] = count;
-        counts->used++;
-    }
-    return count;
-}
-
-static int by_key(const void *left, const void *right)
-{
-    const struct count *a = *(struct count *const *)left, *b = *(struct count *const *)right;
-    size_t size = a->key_size < b->key_size ? a->key_size : b->key_size;
-    int order = memcmp(a->key, b->key, size);
-    return order ? order : (a->key_size > b->key_size) - (a->key_size < b->key_size);
-}
-
-static void counts_free(struct counts *counts)
-{
-    for (size_t i = 0; i < counts->room; i++) {
-        free(counts->places[i]);
-    }
-    free(counts->places);
-    free(counts->changed);
-}
 
 /* ---- The database ---------------------------------------------------------------------------- */
 
@@ -225,11 +133,30 @@ static bool open_database(struct loop *loop, const struct loop_options *options)
            prepare(loop, "INSERT INTO output (key, value)", ROWS, "", &loop->outputs) &&
            prepare(loop, "INSERT INTO counts (key, value)", 1, update, &loop->count) &&
            prepare(loop, "INSERT INTO counts (key, value)", ROWS, update, &loop->counts_rows) &&
-           prepare(loop, "REPLACE INTO position (id, next) VALUES (1, ?)", 0, "", &loop->position);
+           prepare(loop, "REPLACE INTO position (id, next)", 1, "", &loop->position);
+}
+
+static bool load_positions(struct loop *loop, const struct loop_input *input)
+{
+    sqlite3_stmt *query;
+    int code;
+    if (!prepare(loop, "SELECT id, next FROM position", 0, "", &query)) {
+        return false;
+    }
+    while ((code = sqlite3_step(query)) == SQLITE_ROW) {
+        int64_t partition = sqlite3_column_int64(query, 0) - 1;
+        if (!input->positions) {
+            loop->next = sqlite3_column_int64(query, 1);
+        } else if (partition >= 0 && partition < input->partitions) {
+            input->positions[partition] = sqlite3_column_int64(query, 1);
+        }
+    }
+    sqlite3_finalize(query);
+    return code == SQLITE_DONE || fail_sql(loop, "read the position");
 }
 
 /* What the last run left. */
-static bool load(struct loop *loop)
+static bool load(struct loop *loop, const struct loop_input *input)
 {
     sqlite3_stmt *query;
     int code;
@@ -250,13 +177,7 @@ static bool load(struct loop *loop)
     if (code != SQLITE_DONE) {
         return fail_sql(loop, "read the counts");
     }
-    if (!prepare(loop, "SELECT next FROM position", 0, "", &query)) {
-        return false;
-    }
-    code = sqlite3_step(query);
-    loop->next = code == SQLITE_ROW ? sqlite3_column_int64(query, 0) : 0;
-    sqlite3_finalize(query);
-    return code == SQLITE_ROW || code == SQLITE_DONE || fail_sql(loop, "read the position");
+    return load_positions(loop, input);
 }
 
 /* ---- What a record does ---------------------------------------------------------------------- */
@@ -350,7 +271,7 @@ static bool put_counts(struct loop *loop)
 {
     struct counts *counts = &loop->counts;
     if (counts->changed_count > 1) {
-        qsort(counts->changed, counts->changed_count, sizeof *counts->changed, by_key);
+        qsort(counts->changed, counts->changed_count, sizeof *counts->changed, counts_by_key);
     }
     for (size_t i = 0; i < counts->changed_count;) {
         size_t rows = counts->changed_count - i < ROWS ? 1 : ROWS;
@@ -371,6 +292,22 @@ static bool put_counts(struct loop *loop)
 }
 
 /* ---- Batches --------------------------------------------------------------------------------- */
+
+static bool put_position(struct loop *loop, int partition, int64_t next)
+{
+    sqlite3_bind_int(loop->position, 1, partition + 1);
+    sqlite3_bind_int64(loop->position, 2, next);
+    return step(loop, loop->position, "put the position");
+}
+
+static bool put_positions(struct loop *loop, const struct loop_input *input)
+{
+    bool good = input->positions || put_position(loop, 0, loop->next);
+    for (int i = 0; i < input->partitions && input->positions && good; i++) {
+        good = put_position(loop, i, input->positions[i]);
+    }
+    return good;
+}
 
 /* One transaction. *records_out: how many it decided; fewer than a batch: the input has ended. */
 static bool run_batch(struct loop *loop, int64_t batch, const struct loop_input *input,
@@ -400,14 +337,13 @@ static bool run_batch(struct loop *loop, int64_t batch, const struct loop_input 
             break;
         }
     }
-    sqlite3_bind_int64(loop->position, 1, loop->next + records);
-    if (records > 0 && (!put_counts(loop) || !step(loop, loop->position, "put the position"))) {
+    loop->next += records;
+    if (records > 0 && (!put_counts(loop) || !put_positions(loop, input))) {
         return false;
     }
     if (!step(loop, loop->end, "end a transaction")) {
         return false;
     }
-    loop->next += records;
     *records_out = records;
     return true;
 }
@@ -427,7 +363,7 @@ bool loop_run(const struct loop_options *options, const struct loop_input *input
               size_t size)
 {
     struct loop loop = {.job = options->job, .error = error, .error_size = size};
-    bool good = open_database(&loop, options) && load(&loop) &&
+    bool good = open_database(&loop, options) && load(&loop, input) &&
                 (input->seek(input->data, loop.next) || fail(&loop, "cannot read the input"));
     int64_t records = options->batch;
     while (good && records == options->batch) {

@@ -25,6 +25,11 @@ struct loop_input {
     int64_t (*poll)(void *data, int64_t most, const struct loop_record **records_out);
     /* A transaction with so many records has ended. */
     void (*decided)(void *data, int64_t records);
+    /* NULL: one input, whose position is the number of its records. Else one for each of
+     * `partitions`, which `poll` keeps at what is wanted after what it gave; where the last run got
+     * to is in it before `seek`. */
+    int64_t *positions;
+    int partitions;
 };
 
 struct loop_options {

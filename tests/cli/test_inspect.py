@@ -99,6 +99,8 @@ class Inspect(CliTest):
         [forwarder] = self.inspect("copy.weir")["forwarders"]
         self.assertEqual((forwarder["sink"], forwarder["next"], forwarder["backlog"],
                           forwarder["length"]), ("out", 2, 0, 5))
+        self.assertEqual((forwarder["backlog_bytes"], forwarder["oldest_ms"],
+                          forwarder["oldest_age_ms"]), (0, None, None))
         self.assertIn(b"next offset 2, 0 records still to be copied, 5 bytes outside",
                       self.weir("inspect", "copy.weir")[0])
 

@@ -47,15 +47,84 @@ class Help(CliTest):
         text = self.weir("help", "run")[0].decode()
         names = """input output store delivery epoch-records epoch-ms positions-ms forward-ms sync
                    cache wal-max until-end drain on-error rejects rejects-max define rename
-                   drop-state rewind config check stats quiet verbose"""
+                   drop-state rewind config check stats quiet verbose property marker-from"""
         for option in names.split():
             self.assertIn(f"--{option} ", text)
 
     def test_later_options_are_absent(self):
         text = self.weir("help", "run")[0].decode()
-        for option in ["--shards", "--metrics", "-X"]:
+        for option in ["--shards", "--metrics"]:
             self.assertNotIn(option, text)
             self.refuses(USAGE, f"unknown option {option}", "run", COPY, option, "x")
+
+
+KAFKA = ["--check", COPY, "-i", "in=kafka://h:9092/a", "-o", "out=kafka://h:9092/b"]
+
+
+class Kafka(CliTest):
+    """What is said of Kafka on the command line; no broker is asked."""
+
+    def test_check_lists_brokers_topics_and_names_of_properties(self):
+        """Values of -X are not shown, wherever they come from."""
+        (self.folder / "secret").write_text("hunter2\n")
+        out, err = self.weir("run", *KAFKA, "-X", "security.protocol=sasl_ssl",
+                             "-X", "in:sasl.password=hunter2", "-X", "ssl.key.password=@secret")
+        text = out.decode()
+        for line in ["input  in kafka://h:9092/a", "output out kafka://h:9092/b from in",
+                     "kafka  security.protocol=...", "kafka  in:sasl.password=...",
+                     "kafka  ssl.key.password=..."]:
+            self.assertIn(line + "\n", text)
+        self.assertNotIn("hunter2", text + err.decode())
+        self.assertEqual(self.files(), ["secret"])
+
+    def test_properties_that_are_wrong(self):
+        """The nearest right one or what it takes is said, the value never."""
+        for given, text in [
+                ("securty.protocol=hunter2", "did you mean security.protocol?"),
+                ("sasl.usrname=hunter2", "did you mean sasl.username?"),
+                ("security.protocol=hunter2", "it takes plaintext, ssl"),
+                ("linger.ms=hunter2", "it takes 0 .. 900000"),
+                ("error_cb=hunter2", "does not take that value"),
+                ("zzzzzzzz=hunter2", "no property of librdkafka; its CONFIGURATION.md"),
+                ("hunter2", "[NAME:]PROPERTY=VALUE"),
+                ("=hunter2", "[NAME:]PROPERTY=VALUE"),
+                ("a b:linger.ms=5", "no name of a source or sink"),
+                ("ot:linger.ms=5", "did you mean `out`?"),
+                ("zebra:linger.ms=5", "no source or sink of Kafka of this name")]:
+            err = self.refuses(USAGE, text, "run", *KAFKA, "-X", given)
+            self.assertNotIn("hunter2", err)
+        self.refuses(NO_INPUT, "cannot open no/such", "run", *KAFKA, "-X", "ssl.ca.pem=@no/such")
+
+    def test_properties_that_the_protocol_owns(self):
+        for name in ["isolation.level", "enable.auto.commit", "enable.auto.offset.store",
+                     "auto.commit.interval.ms", "auto.offset.reset", "transactional.id",
+                     "group.id", "group.instance.id", "enable.idempotence", "acks",
+                     "request.required.acks", "max.in.flight",
+                     "max.in.flight.requests.per.connection", "partition.assignment.strategy",
+                     "bootstrap.servers", "metadata.broker.list", "enable.partition.eof",
+                     "delivery.report.only.error", "plugin.library.paths"]:
+            self.refuses(CONFIG, f"-X {name} cannot be set", "run", *KAFKA, "-X", f"out:{name}=1")
+
+    def test_what_is_for_kafka_alone(self):
+        """Said of a job that has nothing to do with Kafka, it is a mistake."""
+        self.refuses(USAGE, "neither reads nor writes", "run", "--check", COPY, "-i",
+                     "in=file:a", "-X", "linger.ms=5")
+        self.refuses(USAGE, "is for sinks of Kafka", "run", "--check", COPY, "-i",
+                     "in=kafka://h/a", "--marker-from", "store")
+        self.refuses(USAGE, "did you mean store?", "run", *KAFKA, "--marker-from", "stoer")
+        self.refuses(USAGE, "both write to kafka://i:1,h:9092/b", "run", *KAFKA, "--rejects",
+                     "kafka://i:1,h:9092/b")
+
+    def test_properties_in_a_file(self):
+        """Config files have them too, by the long name; the environment may hold the secret."""
+        file = self.folder / "job.conf"
+        file.write_text("property sasl.password=${HOME}x\nproperty out:linger.ms=7\n"
+                        "marker-from store\n")
+        out, _ = self.weir("run", *KAFKA, "-c", "job.conf")
+        self.assertIn("kafka  sasl.password=...\nkafka  out:linger.ms=...\n", out.decode())
+        file.write_text("\nproperty linger.ms=hunter2\n")
+        err = self.refuses(USAGE, "job.conf:2: -X linger.ms", "run", *KAFKA, "-c", "job.conf")
+        self.assertNotIn("hunter2", err)
 
 
 class Mistakes(CliTest):

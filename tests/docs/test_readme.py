@@ -14,7 +14,7 @@ import sys
 
 import doc_kit
 
-LONG = ["examples/run.sh", "tests/run.sh"]
+LONG = ["examples/run.sh", "examples/kafka.sh", "tests/run.sh"]
 BY_HAND = re.compile(r"sudo apt-get install |    lib|cmake -S |sudo cmake --install |"
                      r"weir bench$")
 

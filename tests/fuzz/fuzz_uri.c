@@ -50,6 +50,24 @@ static void check_sink(const struct wr_endpoint *endpoint, struct wr_arena *aren
     }
 }
 
+/* What is said of Kafka is in range, and the partitions that are read rise. */
+static void check_kafka(const struct wr_endpoint *endpoint, bool is_source)
+{
+    fuzz_check(endpoint->brokers && *endpoint->brokers && *endpoint->path);
+    fuzz_check(wr_brokers_overlap(endpoint->brokers, endpoint->brokers));
+    fuzz_check(wr_endpoint_begin(endpoint).value >= 0);
+    if (!is_source) {
+        fuzz_check(wr_endpoint_place(endpoint).partition < WR_PARTITIONS_MAX);
+        return;
+    }
+    for (int32_t from = 0, steps = 0; steps < 10; steps++) {
+        int32_t next = wr_endpoint_next_partition(endpoint, from);
+        fuzz_check(next == -1 || next >= from);
+        fuzz_check(from > 0 || next >= 0); /* there is one */
+        from = next < 0 ? WR_PARTITIONS_MAX : next + 1;
+    }
+}
+
 static void try_uri(const char *uri, bool is_source)
 {
     struct wr_arena arena;
@@ -65,6 +83,9 @@ static void try_uri(const char *uri, bool is_source)
         check_parameters(&endpoint);
         if (!is_source) {
             check_sink(&endpoint, &arena);
+        }
+        if (endpoint.scheme == WR_SCHEME_KAFKA) {
+            check_kafka(&endpoint, is_source);
         }
         fuzz_check(wr_endpoint_parse(uri, is_source, &arena, &again, &error) == WEIR_OK);
         fuzz_check(again.scheme == endpoint.scheme && strcmp(again.path, endpoint.path) == 0);

@@ -72,5 +72,6 @@ def add_tests(case, configurations, needed=True):
         setattr(case, f"test_{point}",
                 lambda self: crash_everywhere(self, point, configurations, needed))
     for point in fault_points():
-        if not point.startswith("deliver_"):  # of the other modes: test_delivery.py
+        # deliver_: of the other modes, test_delivery.py; kafka_: kafka/test_outlet.py
+        if not point.startswith(("deliver_", "kafka_")):
             add(point)

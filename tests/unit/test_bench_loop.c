@@ -74,7 +74,7 @@ static void decided(void *data, int64_t records)
 
 static bool run(enum loop_job job, int64_t batch, struct input *input, char *error, size_t size)
 {
-    const struct loop_input from = {input, seek, poll, decided};
+    const struct loop_input from = {.data = input, .seek = seek, .poll = poll, .decided = decided};
     const struct loop_options options = {
         .job = job, .path = "loop.db", .synchronous = "off", .batch = batch};
     input->words = job == LOOP_WORDCOUNT;
@@ -236,7 +236,8 @@ static void keys_of_any_length_are_counted_apart(void **state)
 {
     (void)state;
     struct input input = {.end = (int64_t)2 * RECORDS_MAX};
-    const struct loop_input from = {&input, seek, poll_lengths, decided};
+    const struct loop_input from = {
+        .data = &input, .seek = seek, .poll = poll_lengths, .decided = decided};
     const struct loop_options options = {
         .job = LOOP_COUNT, .path = "loop.db", .synchronous = "off", .batch = 500};
     char error[300] = "";
@@ -253,7 +254,7 @@ static void errors_name_the_file(void **state)
 {
     (void)state;
     struct input input = {.end = 1};
-    const struct loop_input from = {&input, seek, poll, decided};
+    const struct loop_input from = {.data = &input, .seek = seek, .poll = poll, .decided = decided};
     struct loop_options options = {
         .job = LOOP_COUNT, .path = "no/such/folder.db", .synchronous = "full", .batch = 1};
     char error[300] = "";

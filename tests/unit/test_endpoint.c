@@ -54,6 +54,12 @@ static void right_uris_are_taken_apart(void **state)
         {"file:out*.txt?append=true", false, WR_SCHEME_FILE, "out*.txt", "append=true "},
         {"stdout:", false, WR_SCHEME_STDOUT, "", ""},
         {"null:", false, WR_SCHEME_NULL, "", ""},
+        {"kafka://h:9092/t", true, WR_SCHEME_KAFKA, "t", ""},
+        {"kafka://a,[::1]:9093,b_c.d-e:1/A.b_c-9?start=latest,partitions=0-3+7,missing=earliest",
+         true, WR_SCHEME_KAFKA, "A.b_c-9", "start=latest partitions=0-3+7 missing=earliest "},
+        {"kafka://h/t?start=12&partitions=5", true, WR_SCHEME_KAFKA, "t", "start=12 partitions=5 "},
+        {"kafka://127.0.0.1:9092/t?partition=source&id_prefix=team.a,backlog_bytes=1G", false,
+         WR_SCHEME_KAFKA, "t", "partition=source id_prefix=team.a backlog_bytes=1G "},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct wr_arena arena;
@@ -140,8 +146,49 @@ static const struct {
     {"log:x?stor=a", true, "did you mean store?"},
     {"log:x?store=a,missing=earlist", true, "did you mean earliest?"},
     {"log:a b?store=a", true, "no name for a topic"},
-    {"kafka://h/t", true, "does not read Kafka"},
-    {"kafka://h/t", false, "does not write to Kafka"},
+    {"kafka:h/t", true, "write kafka://HOST:PORT/TOPIC"},
+    {"kafka:/h/t", true, "write kafka://HOST:PORT/TOPIC"},
+    {"kafka://h:9092", false, "names no topic"},
+    {"kafka://h:9092/?start=latest", true, "names no topic"},
+    {"kafka:///t", true, "write kafka://HOST:PORT/t"},
+    {"kafka://h:/t", true, "\"h:\" is no broker"},
+    {"kafka://h:0/t", true, "\"h:0\" is no broker"},
+    {"kafka://h:65536/t", true, "is no broker"},
+    {"kafka://h:9x/t", true, "is no broker"},
+    {"kafka://h:9092,/t", true, "\"\" is no broker"},
+    {"kafka://,h/t", true, "\"\" is no broker"},
+    {"kafka://a b/t", true, "is no broker"},
+    {"kafka://::1:9092/t", true, "write HOST:PORT, or [IPV6]:PORT"},
+    {"kafka://[x]:9092/t", true, "is no broker"},
+    {"kafka://[::1]9092/t", true, "is no broker"},
+    {"kafka://u:p@h/t", true, "is no broker"},
+    {"kafka://h/a/b", true, "no name for a topic of Kafka"},
+    {"kafka://h/..", true, "no name for a topic of Kafka"},
+    {"kafka://h/a%20b", true, "no name for a topic of Kafka"},
+    {"kafka://h/t?start=erliest", true, "start cannot be \"erliest\"; it is earliest, latest"},
+    {"kafka://h/t?start=-1", true, "start cannot be"},
+    {"kafka://h/t?start=", true, "start cannot be"},
+    {"kafka://h/t?start=@", true, "start cannot be"},
+    {"kafka://h/t?start=2026-02-29", true, "start cannot be"},
+    {"kafka://h/t?start=2026-11-22T00:00:00", true, "start cannot be"},
+    {"kafka://h/t?start=2026-11-22T24:00Z", true, "start cannot be"},
+    {"kafka://h/t?start=2026-11-22T00:00:00.1Z", true, "start cannot be"},
+    {"kafka://h/t?start=2026-11-22T00:00:00ZZ", true, "start cannot be"},
+    {"kafka://h/t?strat=latest", true, "did you mean start?"},
+    {"kafka://h/t?partitions=3-1", true, "as in 0-3+7"},
+    {"kafka://h/t?partitions=1+", true, "as in 0-3+7"},
+    {"kafka://h/t?partitions=1;2", true, "as in 0-3+7"},
+    {"kafka://h/t?partitions=1-2-3", true, "as in 0-3+7"},
+    {"kafka://h/t?partitions=4096", true, "as in 0-3+7"},
+    {"kafka://h/t?partitions=99999999999", true, "as in 0-3+7"},
+    {"kafka://h/t?missing=ignore", true, "known: fail, earliest, latest"},
+    {"kafka://h/t?partition=key", true, "did you mean partitions?"},
+    {"kafka://h/t?start=latest", false, "known: partition, id_prefix, backlog_bytes"},
+    {"kafka://h/t?partition=-1", false, "key, source, or the number of a partition"},
+    {"kafka://h/t?partition=kye", false, "partition cannot be \"kye\""},
+    {"kafka://h/t?id_prefix=a/b", false, "id_prefix cannot be"},
+    {"kafka://h/t?id_prefix=", false, "id_prefix cannot be"},
+    {"kafka://h/t?backlog_bytes=1k", false, "backlog_bytes must be a number from 1048576"},
     {"file:", true, "names no file"},
     {"file:?append=true", false, "names no file"},
     {"file:a%2", true, "two hexadecimal digits"},
@@ -249,16 +296,20 @@ static void long_uris_are_refused(void **state)
 static void garbage_does_no_harm(void **state)
 {
     (void)state;
-    static const char *const seeds[] = {
-        "gen:keyed?records=5,keys=3&size=1k", "file:/x/a%20b?append=true",
-        "table:counts?key=text&value=blob", "log:t?partitions=3&retain_ms=5", "stdout:"};
+    static const char *const seeds[] = {"gen:keyed?records=5,keys=3&size=1k",
+                                        "file:/x/a%20b?append=true",
+                                        "table:counts?key=text&value=blob",
+                                        "log:t?partitions=3&retain_ms=5",
+                                        "stdout:",
+                                        "kafka://h:1,[::1]/t?start=2026-11-22T00:00Z",
+                                        "kafka://h/t?partitions=0-3+7"};
     uint64_t random = 1;
     for (int i = 0; i < 20000; i++) {
         char uri[64];
-        snprintf(uri, sizeof uri, "%s", seeds[i % 5]);
+        snprintf(uri, sizeof uri, "%s", seeds[i % 7]);
         for (int hits = 1 + i % 3; hits > 0; hits--) {
             random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
-            uri[(random >> 33) % strlen(seeds[i % 5])] =
+            uri[(random >> 33) % strlen(seeds[i % 7])] =
                 "?&=,:%*[/.0a-\x01\x80\xff"[(random >> 50) % 16];
         }
         struct wr_arena arena;
@@ -326,6 +377,7 @@ static void sinks_are_filled_in(void **state)
         {"file:o", {.kind = WR_SINK_OUTBOX, .topic_name = "out", .partitions = 1}},
         {"stdout:", {.kind = WR_SINK_OUTBOX, .topic_name = "out", .partitions = 1}},
         {"null:", {.kind = WR_SINK_NULL}},
+        {"kafka://h/t", {.kind = WR_SINK_OUTBOX, .topic_name = "out", .partitions = 1}},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct wr_arena arena;
@@ -352,6 +404,84 @@ static void sinks_are_filled_in(void **state)
     }
 }
 
+/* Where a source of Kafka begins, and what of its topic it reads. */
+static void sources_of_kafka_are_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *uri;
+        enum wr_begin_from from;
+        int64_t value;
+        int32_t next_0, next_3, next_8; /* partitions from 0, from 3, from 8 on */
+    } cases[] = {
+        {"kafka://h/t", WR_BEGIN_EARLIEST, 0, 0, 3, 8},
+        {"kafka://h/t?start=earliest,partitions=2", WR_BEGIN_EARLIEST, 0, 2, -1, -1},
+        {"kafka://h/t?start=latest,partitions=7+0-1", WR_BEGIN_LATEST, 0, 0, 7, -1},
+        {"kafka://h/t?start=0,partitions=1-4+4095", WR_BEGIN_OFFSET, 0, 1, 3, 4095},
+        {"kafka://h/t?start=@0", WR_BEGIN_TIME, 0, 0, 3, 8},
+        {"kafka://h/t?start=@1700000000123", WR_BEGIN_TIME, 1700000000123, 0, 3, 8},
+        {"kafka://h/t?start=2024-02-29", WR_BEGIN_TIME, 1709164800000, 0, 3, 8},
+        {"kafka://h/t?start=2026-11-22T01:02Z", WR_BEGIN_TIME, 1795309320000, 0, 3, 8},
+        {"kafka://h/t?start=2026-11-22T01:02:03Z", WR_BEGIN_TIME, 1795309323000, 0, 3, 8},
+        {"kafka://h/t?start=2026-11-22T01:02:03.004Z", WR_BEGIN_TIME, 1795309323004, 0, 3, 8},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct wr_arena arena;
+        struct wr_endpoint endpoint;
+        struct wr_error error;
+        wr_arena_init(&arena, 0);
+        assert_int_equal(parse(&arena, cases[i].uri, true, &endpoint, &error), WEIR_OK);
+        assert_string_equal(endpoint.brokers, "h");
+
+        struct wr_begin begin = wr_endpoint_begin(&endpoint);
+
+        assert_int_equal(begin.from, cases[i].from);
+        assert_int_equal(begin.value, cases[i].value);
+        assert_int_equal(wr_endpoint_next_partition(&endpoint, 0), cases[i].next_0);
+        assert_int_equal(wr_endpoint_next_partition(&endpoint, 3), cases[i].next_3);
+        assert_int_equal(wr_endpoint_next_partition(&endpoint, 8), cases[i].next_8);
+        wr_arena_fini(&arena);
+    }
+}
+
+/* Where a sink of Kafka places records. */
+static void places_of_records_are_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *uri;
+        struct wr_place place;
+    } cases[] = {
+        {"kafka://h/t", {WR_PLACE_KEY, 0}},
+        {"kafka://h/t?partition=key", {WR_PLACE_KEY, 0}},
+        {"kafka://h/t?partition=source", {WR_PLACE_SOURCE, 0}},
+        {"kafka://h/t?partition=12", {WR_PLACE_NUMBER, 12}},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct wr_arena arena;
+        struct wr_endpoint endpoint;
+        struct wr_error error;
+        wr_arena_init(&arena, 0);
+        assert_int_equal(parse(&arena, cases[i].uri, false, &endpoint, &error), WEIR_OK);
+
+        struct wr_place place = wr_endpoint_place(&endpoint);
+
+        assert_int_equal(place.by, cases[i].place.by);
+        assert_int_equal(place.partition, cases[i].place.partition);
+        wr_arena_fini(&arena);
+    }
+}
+
+/* Two lists of brokers name the same cluster when they share one. */
+static void brokers_in_common_are_found(void **state)
+{
+    (void)state;
+    assert_true(wr_brokers_overlap("a:1", "a:1"));
+    assert_true(wr_brokers_overlap("a:1,b:1", "c:1,B:1"));
+    assert_false(wr_brokers_overlap("a:1,b:1", "a:2,c:1"));
+    assert_false(wr_brokers_overlap("a:1", "a:11"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +492,9 @@ int main(void)
         cmocka_unit_test(garbage_does_no_harm),
         cmocka_unit_test(numbers_of_endpoints_are_read),
         cmocka_unit_test(sinks_are_filled_in),
+        cmocka_unit_test(sources_of_kafka_are_read),
+        cmocka_unit_test(places_of_records_are_read),
+        cmocka_unit_test(brokers_in_common_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -465,8 +465,10 @@ static void probe_close(struct wr_outlet *outlet)
 {
     ((struct probe *)outlet)->closes++;
 }
-static const struct wr_outlet_ops probe_ops = {"probe",     probe_send,  NULL, probe_settle,
-                                               probe_check, probe_close, NULL};
+static const struct wr_outlet_ops probe_ops = {.send = probe_send,
+                                               .settle = probe_settle,
+                                               .check = probe_check,
+                                               .close = probe_close};
 
 /* Sending goes on from the marker, in the middle of a batch too; one beyond the log's end is a
  * damaged store. */
@@ -483,8 +485,7 @@ static void sending_goes_on_from_the_marker(void **state)
         struct wr_marker marker = {.next = cases[i].next, .length = -1, .identity = "probe"};
         bool moved;
         remove_all();
-        open_store(&f);
-        decide(&f, 10, 0);
+        open_store(&f), decide(&f, 10, 0);
         must(&f, wr_forwarder_new(&f.env, f.store, &f.arena, &f.forwarder, &f.error));
         must(&f, wr_forwarder_add(f.forwarder, &f.sinks[0], &probe.base, &marker, &f.error));
         must(&f, wr_forwarder_check(f.forwarder, &f.error));
@@ -516,8 +517,7 @@ static void errors_of_outlets_move_no_marker(void **state)
         const struct wr_marker *markers;
         bool moved = false;
         remove_all();
-        open_store(&f);
-        decide(&f, 10, 0);
+        open_store(&f), decide(&f, 10, 0);
         must(&f, wr_forwarder_new(&f.env, f.store, &f.arena, &f.forwarder, &f.error));
         must(&f, add(&f, 0, &probe.base));
         weir_status status = wr_forwarder_check(f.forwarder, &f.error);

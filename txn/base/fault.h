@@ -54,7 +54,17 @@
     X(46, start_before_change) /* the transaction of a start has begun */                          \
     X(47, start_after_change) /* renamed, dropped and rewound what the options ask for */          \
     X(48, start_before_end) /* upgraded and defined too, COMMIT not yet called */                  \
-    X(49, start_after_end) /* COMMIT returned */
+    X(49, start_after_end) /* COMMIT returned */                                                   \
+    X(60, kafka_after_settle) /* init_transactions answered, the markers are not yet read */       \
+    X(61, kafka_after_read) /* read, not yet checked */                                            \
+    X(62, kafka_after_claim) /* the first marker is outside, the store has no row of it */         \
+    X(63, kafka_after_begin)                                                                       \
+    X(64, kafka_after_produce) /* the broker has the records, but not the markers */               \
+    X(65, kafka_after_markers) /* all of it is with the broker, in an open transaction */          \
+    X(66, kafka_before_end)                                                                        \
+    X(67, kafka_during_end) /* commit_transaction was called and has not answered */               \
+    X(68, kafka_after_end) /* it answered */                                                       \
+    X(69, kafka_after_abort)
 
 enum wr_fault_point {
 #define WR_FAULT_ENUM(number, name) WR_FAULT_##name = (number),

@@ -41,10 +41,16 @@
 #define WR_FAILURES_MAX 5 /* counted failures of one origin before the run stops */
 #define WR_POLL_RECORDS_MAX 1024 /* records of one poll: bounds latency between seals */
 #define WR_POLL_BYTES_MAX (256 * 1024) /* bytes of one poll, and one record */
+#define WR_KAFKA_ENDS_MS_MAX 60000 /* a run to --until-end waits so long to learn where that is */
 #define WR_TIMERS_LOADED_MAX 65536 /* due timers kept in memory for each node and clock */
 #define WR_SCAN_ROWS 256 /* rows of one step of a scan */
 #define WR_REJECTS_MAX_DEFAULT 1000000 /* dead letters kept; more are no accident: stop and look */
 #define WR_EPOCH_HISTORY 10000 /* decided epochs kept in table epoch */
+/* A sink that was never sent to is looked at before anything is decided: a start waits so long for
+ * its outside; and so long for one that was, before it goes on without. */
+#define WR_OUTSIDE_WAIT_MS 60000
+#define WR_OUTSIDE_LOOK_MS 10000
+#define WR_BACKLOG_BYTES_DEFAULT (1024LL * 1024 * 1024) /* of log that waits for a Kafka sink */
 #define WR_ERROR_TEXT_MAX 1024
 #define WR_REASON_BYTES_MAX 1024 /* of one dead letter */
 

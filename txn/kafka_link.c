@@ -1,0 +1,158 @@
+/* kafka_link.c: whether a broker can be reached, and librdkafka's log, told to the user. See
+ * kafka_client.h.
+ *
+ * It is seen at two places. Every response that a broker's thread takes says that one can (with
+ * SASL but for those of the handshake, which a client that is not let in gets too); librdkafka's
+ * own word that all are down, or a call that timed out, says that none can, unless a response came
+ * after the last failure: such words wait in a queue.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "txn/kafka_client_inner.h"
+
+enum {
+    LOG_LINES_MAX = 50, /* of librdkafka's log in each LOG_WINDOW_US */
+};
+#define LOG_WINDOW_US (10LL * 1000 * 1000)
+
+/* Kafka's numbers of the requests with which a connection begins. */
+enum { API_SASL_HANDSHAKE = 17, API_VERSIONS = 18, API_SASL_AUTHENTICATE = 36 };
+
+/* ---- Is a broker there? ---------------------------------------------------------------------- */
+
+static int64_t now_us(struct wr_kafka_context *context)
+{
+    return context->link->env->monotonic_us(context->link->env);
+}
+
+static void say_down(struct wr_kafka_context *context)
+{
+    struct wr_kafka_link *link = context->link;
+    if (atomic_load(&context->answered_us) > atomic_load(&context->failed_us)) {
+        return; /* an old word: one has answered since */
+    }
+    if (!atomic_load(&link->down)) {
+        pthread_mutex_lock(&context->lock);
+        memcpy(link->cause, context->cause, sizeof link->cause);
+        pthread_mutex_unlock(&context->lock);
+    }
+    if (!atomic_exchange(&link->down, true)) {
+        wr_log(link->env, WR_LOG_WARN,
+               "%s: no broker of %.300s can be reached%s%s%s; it is tried again until one answers",
+               link->what, link->brokers, *link->cause ? " (" : "", link->cause,
+               *link->cause ? ")" : "");
+    }
+}
+
+static void say_up(struct wr_kafka_context *context)
+{
+    struct wr_kafka_link *link = context->link;
+    if (atomic_load(&link->down) && atomic_exchange(&link->down, false)) {
+        wr_log(link->env, WR_LOG_WARN, "%s: a broker of %.300s answers again", link->what,
+               link->brokers);
+    }
+}
+
+/* From "127.0.0.1:9092/bootstrap: Connect to ipv4#127.0.0.1:9092 failed: Connection refused (after
+ * 0ms in state CONNECT, 2 identical error(s) suppressed)", what a user needs. */
+static void note_failure(struct wr_kafka_context *context, const char *text)
+{
+    const char *start = strstr(text, ": ");
+    start = start ? start + 2 : text;
+    const char *failed = strncmp(start, "Connect to ", 11) == 0 ? strstr(start, "failed: ") : NULL;
+    start = failed ? failed + 8 : start;
+    const char *end = strstr(start, " (after ");
+    size_t size = end ? (size_t)(end - start) : strlen(start);
+    pthread_mutex_lock(&context->lock);
+    snprintf(context->cause, sizeof context->cause, "%.*s", (int)size, start);
+    pthread_mutex_unlock(&context->lock);
+    atomic_store(&context->failed_us, now_us(context));
+}
+
+static rd_kafka_resp_err_t take_response(rd_kafka_t *client, int fd, const char *broker,
+                                         int32_t broker_id, int16_t api, int16_t version,
+                                         int32_t correlation, size_t size, int64_t rtt_us,
+                                         rd_kafka_resp_err_t cause, void *opaque)
+{
+    (void)client, (void)fd, (void)broker, (void)broker_id, (void)version, (void)correlation;
+    (void)size, (void)rtt_us;
+    struct wr_kafka_context *context = opaque;
+    bool handshake =
+        api == API_VERSIONS || api == API_SASL_HANDSHAKE || api == API_SASL_AUTHENTICATE;
+    if (cause == RD_KAFKA_RESP_ERR_NO_ERROR && !(context->sasl && handshake)) {
+        atomic_store(&context->answered_us, now_us(context));
+        say_up(context);
+    }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+rd_kafka_resp_err_t wr_kafka_watch_responses(rd_kafka_t *client, const rd_kafka_conf_t *conf,
+                                             void *opaque, char *text, size_t size)
+{
+    struct wr_kafka_context *context = opaque;
+    char protocol[32] = "";
+    size_t protocol_size = sizeof protocol;
+    (void)text, (void)size;
+    rd_kafka_conf_get(conf, "security.protocol", protocol, &protocol_size);
+    context->sasl = strncmp(protocol, "sasl", 4) == 0;
+    return rd_kafka_interceptor_add_on_response_received(client, "weir", take_response, opaque);
+}
+
+void wr_kafka_take_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
+{
+    struct wr_kafka_context *context = opaque;
+    (void)client;
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+        say_down(context);
+    } else {
+        wr_log(context->link->env, WR_LOG_DEBUG, "%s: %s: %.400s", context->link->what,
+               rd_kafka_err2name((rd_kafka_resp_err_t)code), reason);
+    }
+}
+
+void wr_kafka_link_check(rd_kafka_t *client)
+{
+    struct wr_kafka_context *context = rd_kafka_opaque(client);
+    say_down(context);
+}
+
+/* ---- Librdkafka's log ------------------------------------------------------------------------ */
+
+/* Whether one more line may be shown; the last one says that some are left out. */
+static bool may_log(struct wr_kafka_context *context, bool *last_out)
+{
+    int64_t now = now_us(context);
+    pthread_mutex_lock(&context->lock);
+    if (now - context->window_us >= LOG_WINDOW_US) {
+        context->window_us = now;
+        context->lines = 0;
+    }
+    int lines = context->lines < LOG_LINES_MAX ? ++context->lines : LOG_LINES_MAX + 1;
+    pthread_mutex_unlock(&context->lock);
+    *last_out = lines == LOG_LINES_MAX;
+    return lines <= LOG_LINES_MAX;
+}
+
+void wr_kafka_take_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
+{
+    struct wr_kafka_context *context = client ? rd_kafka_opaque(client) : NULL;
+    (void)level;
+    if (!context) {
+        return;
+    }
+    if (strncmp(text, "[thrd:", 6) == 0 && strstr(text, "]: ")) {
+        text = strstr(text, "]: ") + 3;
+    }
+    if (strcmp(facility, "FAIL") == 0) {
+        note_failure(context, text);
+    }
+    bool last = false;
+    bool false_alarm = strstr(text, "No `bootstrap.servers` configured"); /* they are added later */
+    struct wr_env *env = context->link->env;
+    if (env->level >= WR_LOG_DEBUG && !false_alarm && may_log(context, &last)) {
+        wr_log(env, WR_LOG_DEBUG, "%s: librdkafka: %s: %.700s%s", context->link->what, facility,
+               text, last ? " (more follow, which are not shown for some seconds)" : "");
+    }
+}
