@@ -14,8 +14,8 @@
  *  - this connection reads any of it, asks for the file's size, cuts it or syncs it; or writes
  *    anything else (a rollback went back, a checksum is mended): that goes straight to the file.
  *
- * Growing. Where a transaction makes the file longer, its sync waits for the file system's journal
- * too, twice as long as where it writes what was there. So after a short write beyond the file's end
+ * Growing. Where a transaction makes the file longer, its sync writes its metadata as well,
+ * which takes twice as long as where it writes what was there. So after a short write beyond the file's end
  * zeros follow, which the next ones overwrite; to SQLite they are no frames, since they do not have
  * the salts of the WAL's header. Nothing relies on them.
  *
@@ -35,7 +35,7 @@
 enum {
     FRAME_HEADER_BYTES = 24,
     GATHERED_BYTES_MAX = 0x1ffff,
-    SHORT_BYTES_MAX = 0x8000, /* a longer write is worth its journal */
+    SHORT_BYTES_MAX = 0x8000, /* a longer write is worth it */
 };
 
 struct file {

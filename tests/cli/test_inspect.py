@@ -29,7 +29,7 @@ class Inspect(CliTest):
         self.assertEqual(found["job"], "wordcount")
         self.assertEqual(found["store"], str((self.folder / "wordcount.weir").resolve()))
         self.assertRegex(found["id"], "^[0-9a-f]{32}$")
-        self.assertEqual((found["format"], found["weir"], found["generation"]), (3, "0.1.0", 2))
+        self.assertEqual((found["format"], found["weir"], found["generation"]), (4, "0.1.0", 2))
         self.assertGreaterEqual(found["epoch"]["number"], 1)
         self.assertLess(abs(found["epoch"]["time_ms"] / 1000 - time.time()), 3600)
         nodes = {node["name"]: node for node in found["graph"]["nodes"]}
