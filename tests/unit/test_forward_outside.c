@@ -160,8 +160,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Until somebody has looked at the logs it may be behind; a step that finds the markers of the check
- * waiting has not looked. */
+/* Until somebody has looked at the logs it may be behind; a step that finds the markers of the
+ * check waiting has not looked. */
 static void it_is_behind_until_it_has_looked(void **state)
 {
     struct fixture *f = *state;
