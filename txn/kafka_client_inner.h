@@ -15,6 +15,8 @@ struct wr_kafka_context {
     void *opaque;
     bool sasl; /* a client that is not let in gets answers too, to its handshake */
     _Atomic int64_t answered_us, failed_us; /* last time that a broker did; 0: never */
+    _Atomic int32_t broker; /* the number of one that answered; -1: none yet */
+    _Atomic bool several; /* brokers, by the URI or because two numbers have answered */
     pthread_mutex_t lock; /* of what follows */
     char cause[sizeof((struct wr_kafka_link *)NULL)->cause]; /* of the last failure */
     int64_t window_us; /* when the first line of log in this window came */

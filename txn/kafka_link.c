@@ -4,7 +4,9 @@
  * It is seen at two places. Every response that a broker's thread takes says that one can (with
  * SASL but for those of the handshake, which a client that is not let in gets too); librdkafka's
  * own word that all are down, or a call that timed out, says that none can, unless a response came
- * after the last failure: such words wait in a queue.
+ * after the last failure: such words wait in a queue. Of a single broker that word does not always
+ * come (librdkafka 2.0.2, when it goes right after the first connection): there a connection that
+ * fails to be made says it.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
@@ -33,12 +35,14 @@ static void say_down(struct wr_kafka_context *context)
     if (atomic_load(&context->answered_us) > atomic_load(&context->failed_us)) {
         return; /* an old word: one has answered since */
     }
-    if (!atomic_load(&link->down)) {
-        pthread_mutex_lock(&context->lock);
+    pthread_mutex_lock(&context->lock);
+    bool was_down = atomic_load(&link->down);
+    if (!was_down) {
         memcpy(link->cause, context->cause, sizeof link->cause);
-        pthread_mutex_unlock(&context->lock);
+        atomic_store(&link->down, true);
     }
-    if (!atomic_exchange(&link->down, true)) {
+    pthread_mutex_unlock(&context->lock);
+    if (!was_down) {
         wr_log(link->env, WR_LOG_WARN,
                "%s: no broker of %.300s can be reached%s%s%s; it is tried again until one answers",
                link->what, link->brokers, *link->cause ? " (" : "", link->cause,
@@ -59,6 +63,9 @@ static void say_up(struct wr_kafka_context *context)
  * 0ms in state CONNECT, 2 identical error(s) suppressed)", what a user needs. */
 static void note_failure(struct wr_kafka_context *context, const char *text)
 {
+    if (strstr(text, "ipv6#[::1]") && !strstr(atomic_load(&context->link)->brokers, "[::1]")) {
+        return; /* of localhost, and 127.0.0.1 is tried next */
+    }
     const char *start = strstr(text, ": ");
     start = start ? start + 2 : text;
     const char *failed = strncmp(start, "Connect to ", 11) == 0 ? strstr(start, "failed: ") : NULL;
@@ -69,6 +76,18 @@ static void note_failure(struct wr_kafka_context *context, const char *text)
     snprintf(context->cause, sizeof context->cause, "%.*s", (int)size, start);
     pthread_mutex_unlock(&context->lock);
     atomic_store(&context->failed_us, now_us(context));
+    if (!atomic_load(&context->several) && !strstr(text, "in state UP")) {
+        say_down(context);
+    }
+}
+
+static void note_broker(struct wr_kafka_context *context, int32_t broker)
+{
+    int32_t other = -1;
+    if (broker >= 0 && !atomic_compare_exchange_strong(&context->broker, &other, broker) &&
+        other != broker) {
+        atomic_store(&context->several, true);
+    }
 }
 
 static rd_kafka_resp_err_t take_response(rd_kafka_t *client, int fd, const char *broker,
@@ -76,12 +95,13 @@ static rd_kafka_resp_err_t take_response(rd_kafka_t *client, int fd, const char 
                                          int32_t correlation, size_t size, int64_t rtt_us,
                                          rd_kafka_resp_err_t cause, void *opaque)
 {
-    (void)client, (void)fd, (void)broker, (void)broker_id, (void)version, (void)correlation;
+    (void)client, (void)fd, (void)broker, (void)version, (void)correlation;
     (void)size, (void)rtt_us;
     struct wr_kafka_context *context = opaque;
     bool handshake =
         api == API_VERSIONS || api == API_SASL_HANDSHAKE || api == API_SASL_AUTHENTICATE;
     if (cause == RD_KAFKA_RESP_ERR_NO_ERROR && !(context->sasl && handshake)) {
+        note_broker(context, broker_id);
         atomic_store(&context->answered_us, now_us(context));
         say_up(context);
     }
@@ -105,7 +125,9 @@ void wr_kafka_take_error(rd_kafka_t *client, int code, const char *reason, void 
     struct wr_kafka_context *context = opaque;
     (void)client;
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-        say_down(context);
+        if (atomic_load(&context->failed_us) > 0) {
+            say_down(context);
+        }
     } else {
         wr_log(context->link->env, WR_LOG_DEBUG, "%s: %s: %.400s", context->link->what,
                rd_kafka_err2name((rd_kafka_resp_err_t)code), reason);

@@ -91,6 +91,43 @@ class Away(KafkaTest):
         self.wait_for_all(topic)
         self.assertEqual(run.stop(), 0, run)
 
+    def test_at_least_once(self):
+        """It waits, with nothing stored of what was not acknowledged, and loses nothing."""
+        topic = self.topic()
+        self.write(100)
+        run = self.run_on(topic, "-d", "at-least-once", "--positions-ms", "10")
+        self.wait_for("it sends", lambda: set(self.numbers(topic)) == set(range(self.written)))
+        self.broker.kill()
+        self.write(100)
+        run.wait_until_says("no broker of")
+        run.kill()
+        run = self.run_on(topic, "-d", "at-least-once", "--positions-ms", "10")
+        self.broker.start()
+        self.wait_for("nothing is lost",
+                      lambda: set(self.numbers(topic)) == set(range(self.written)))
+        self.assertEqual(run.stop(), 0, run)
+
+    def test_an_older_backup_started_while_it_is_away(self):
+        """It decides, and is found out before it sends."""
+        topic = self.topic()
+        for backup in ("old.weir", "other.weir"):
+            self.write(10)
+            run = self.run_on(topic)
+            self.wait_for_all(topic)
+            self.assertEqual(run.stop(), 0, run)
+            self.weir("backup", "s.weir", backup)
+        self.broker.kill()
+        (self.folder / "old.weir").rename(self.folder / "s.weir")
+        for suffix in ("-wal", "-shm"):
+            (self.folder / f"s.weir{suffix}").unlink(missing_ok=True)
+        self.write(10)
+        run = self.run_on(topic)
+        self.wait_for("the store goes on", lambda: self.decided() == self.written)
+        self.broker.start()
+        self.assertEqual(run.end(), 78, run)
+        self.assertIn("this store is an older backup", run.said())
+        self.assertEqual(self.numbers(topic), list(range(20)))
+
     def test_no_more_waits_than_may(self):
         """Input is not read while backlog_bytes wait; all of it is, and sent, once they went."""
         topic = self.topic()

@@ -7,7 +7,6 @@ SPDX-License-Identifier: Apache-2.0
 import base64
 import json
 import re
-import socket
 
 from kafka_kit import COPY, COUNT, JOBS, KafkaTest, main
 
@@ -342,13 +341,17 @@ class Outages(Source):
         self.generate(topic, 10)
         broker.down()
         run = self.follow(topic, "--stats", "stats")
+        bounded = self.follow(topic, "--until-end", store="bounded.weir")
         run.wait_until_says("the run goes on")
+        bounded.wait_until_says("waiting up to 60 s")
         self.wait_for("it waits for the broker",
                       lambda: '"waiting_for":"broker"' in self.content("stats"))
         self.assertIn("no broker of", run.said())
         broker.start()
         self.wait_for_out(10)
         self.assertIn("answers again", run.said())
+        self.assertEqual(bounded.end(), 0)
+        self.assertEqual(sorted(self.ids("bounded.weir")), list(range(10)))
 
         # Killed while it reads. A run that begins now knows its partitions from the store.
         broker.kill()
@@ -397,20 +400,6 @@ class Kills(Source):
             expected[record["key"]] = expected.get(record["key"], 0) + 1
         self.assertEqual(counts, expected)
         self.assertEqual(sum(self.positions("count.weir").values()), 30000)
-
-
-class Addresses(Source):
-    def uses_shared_broker(self):
-        return False
-
-    def test_an_end_that_nobody_tells(self):
-        """A run to the end of its inputs says that it waits for a broker."""
-        with socket.socket() as closed:
-            closed.bind(("127.0.0.1", 0))
-            self.kafka = f"127.0.0.1:{closed.getsockname()[1]}"
-            run = self.follow("t", "--until-end")
-            run.wait_until_says("waiting up to 60 s")
-            run.kill()
 
 
 if __name__ == "__main__":

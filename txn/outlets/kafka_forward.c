@@ -26,6 +26,8 @@ enum {
     AGAIN_MS = 50, /* between two tries of a call that failed */
     STARTS_MAX = 20, /* producers without a transaction that was acknowledged */
     ABORTS_MAX = 10, /* transactions given up in a row */
+    HURRY_MS = 60, /* and so long for the first answers of a start */
+    HURRIES_MAX = 5,
     BLOCK_MS = 5000, /* send_offsets_to_transaction cannot be resumed */
     DURING_MS = 1, /* a commit that is to be interrupted for a test */
 };
@@ -76,6 +78,7 @@ void wr_kafka_progress(struct wr_kafka_forward *forward)
         wr_log(forward->env, WR_LOG_NOTICE, "%s: goes on", forward->what);
     }
     forward->since_us = forward->said_us = 0;
+    forward->hurries = 0;
     forward->starts = forward->aborts = 0;
 }
 
@@ -244,8 +247,19 @@ weir_status wr_kafka_check_cluster(struct wr_kafka_forward *forward, struct wr_e
 static weir_status settle(struct wr_kafka_forward *forward, struct wr_error *error)
 {
     wr_kafka_forward_call(forward, WR_KAFKA_CALL_MS);
-    rd_kafka_error_t *cause = rd_kafka_init_transactions(forward->client, WR_KAFKA_CALL_MS);
+    bool hurries = forward->hurries < HURRIES_MAX;
+    rd_kafka_error_t *cause =
+        rd_kafka_init_transactions(forward->client, hurries ? HURRY_MS : WR_KAFKA_CALL_MS);
     wr_kafka_forward_came_back(forward);
+    forward->hurries++;
+    if (cause && hurries &&
+        rd_kafka_error_code(cause) == RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS) {
+        /* The broker aborts what an older producer left, which takes some milliseconds. This client
+         * would ask again in half a second, a new one does at once. */
+        rd_kafka_error_destroy(cause);
+        wr_kafka_let_go(forward);
+        return WEIR_OK;
+    }
     if (cause) {
         return failed(forward, cause, "settle what an earlier producer left", error);
     }
@@ -275,6 +289,7 @@ static weir_status read_markers(struct wr_kafka_forward *forward, struct wr_erro
     WR_TRY(wr_kafka_markers_check(forward, forward->claimed, error));
     for (struct wr_kafka_outlet *at = forward->outlets; at; at = at->next) {
         at->marked = at->settled;
+        at->settled_ends = wr_kafka_ends_sum(at);
         at->sent = at->settled.next;
         at->fallen = -1;
         wr_log(forward->env, WR_LOG_DEBUG, "sink %s: %s topic %s from record %" PRId64, at->name,
@@ -462,6 +477,7 @@ static weir_status conclude(struct wr_kafka_forward *forward, struct wr_error *e
     }
     for (struct wr_kafka_outlet *at = forward->outlets; at; at = at->next) {
         at->settled = at->marked;
+        at->settled_ends = wr_kafka_ends_sum(at);
     }
     forward->phase = WR_KAFKA_IDLE;
     forward->ended_us = wr_kafka_now_us(forward);

@@ -80,6 +80,7 @@ struct wr_kafka_outlet {
     int64_t log_end;
 
     struct wr_kafka_point settled; /* acknowledged outside */
+    int64_t settled_ends; /* where the partitions ended then, added up, as its marker says */
     struct wr_kafka_point marked; /* whole batches sent in the open transaction */
     int64_t sent; /* the offset of the record that comes next */
     struct wr_kafka_marker found;
@@ -114,7 +115,7 @@ struct wr_kafka_forward {
     int64_t again_us; /* nothing is tried before */
     int64_t since_us; /* of the first failure without any progress; 0: none */
     int64_t said_us;
-    int starts, aborts; /* without any progress */
+    int starts, aborts, hurries; /* without any progress */
     int64_t ended_us, looked_us; /* when markers were last renewed, ends looked up */
     struct wr_error last; /* what failed last, for who waits in vain */
 };

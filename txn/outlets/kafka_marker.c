@@ -62,8 +62,8 @@ static weir_status take_partition(struct wr_kafka_outlet *outlet,
 }
 
 /* The producer cannot be asked: a broker that is not the group's coordinator any more, or not yet,
- * would end the process (librdkafka's ListConsumerGroupOffsets on a client without a group, its
- * issue 5040). So each marker has a reader, a client of its group, until all are read. */
+ * would end the process (librdkafka #5040, ListConsumerGroupOffsets on a client without a group).
+ * So each marker has a reader, a client of its group, until all are read. */
 static weir_status make_reader(struct wr_kafka_outlet *outlet, struct wr_error *error)
 {
     struct wr_kafka_forward *forward = outlet->forward;

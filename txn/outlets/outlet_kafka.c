@@ -212,7 +212,7 @@ static void tell(const struct wr_kafka_outlet *kafka, struct wr_marker *marker)
 {
     marker->next = kafka->settled.next;
     marker->crc = kafka->settled.crc;
-    marker->length = wr_kafka_ends_sum(kafka);
+    marker->length = kafka->settled_ends; /* not those of a transaction that is open */
     marker->identity = kafka->identity;
 }
 
