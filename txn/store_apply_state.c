@@ -1,5 +1,5 @@
-/* store_apply_state.c: state and timers of a write set. What an epoch changed in state is in its own
- * row; what it folds (fold.h), and timers, are upserted in key order. See
+/* store_apply_state.c: state and timers of a write set. What an epoch changed in state is in its
+ * own row; what it folds (fold.h), and timers, are upserted in key order. See
  * store_inner.h.
  *
  * What was tried for state, on 100,000 keys of up to 6 digits with 8-byte values, each epoch all of

@@ -42,8 +42,8 @@ void wr_store_vfs_close(struct wr_store_vfs *vfs); /* NULL is ignored */
 /* Makes all tables of an empty database, in the transaction that is open. */
 weir_status wr_store_schema_create(struct wr_sql *sql, struct wr_error *error);
 
-/* Brings a store of an older format to this one, in the transaction that is open. What its changelog
- * has to say is in table `state` already. */
+/* Brings a store of an older format to this one, in the transaction that is open. What its
+ * changelog has to say is in table `state` already. */
 weir_status wr_store_schema_migrate(struct wr_sql *sql, int64_t format, struct wr_error *error);
 /* For a reader of an older format: what that lacks is there as an empty temporary table. */
 weir_status wr_store_schema_stand_in(struct wr_sql *sql, struct wr_error *error);

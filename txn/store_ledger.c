@@ -1,5 +1,7 @@
 /* store_ledger.c: see store_ledger.h.
  *
+ * Long because reading the rows, changing them and writing them are one subject.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "txn/store_ledger.h"
 

@@ -26,8 +26,8 @@ struct table {
     "CREATE TABLE node(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, version INTEGER NOT"     \
     " NULL) STRICT"
 
-/* A trusting connection is not asked for: json_each and max may stand in a view, json_extract and ->>
- * may not.
+/* A trusting connection is not asked for: json_each and max may stand in a view, json_extract and
+ * ->> may not.
  *
  * What nearly every epoch changes in few rows is in its own row: columns progress (store_ledger.h)
  * and changes (fold.h). The row is the last that its transaction writes. */

@@ -14,14 +14,16 @@
  *  - this connection reads any of it, asks for the file's size, cuts it or syncs it; or writes
  *    anything else (a rollback went back, a checksum is mended): that goes straight to the file.
  *
- * Growing. Where a transaction makes the file longer, its sync writes its metadata as well,
- * which takes twice as long as where it writes what was there. So after a short write beyond the file's end
- * zeros follow, which the next ones overwrite; to SQLite they are no frames, since they do not have
- * the salts of the WAL's header. Nothing relies on them.
+ * Growing. Where a transaction makes the file longer, its sync writes its metadata as well, which
+ * takes twice as long as where it writes what was there. So after a short write beyond the file's
+ * end zeros follow, which the next ones overwrite; to SQLite they are no frames, since they do
+ * not have the salts of the WAL's header. Nothing relies on them.
  *
  * What is left when the file is closed belongs to a transaction that did not end. All of these can
  * report an error. Frames that could not be written are lost to SQLite, which took them for
  * written: they cannot be read, and nothing can be written or synced any more; the store stops.
+ *
+ * Long because it is one object, and most of it hands on.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>

@@ -290,29 +290,24 @@ static weir_status gather_sinks(struct gather *gather)
     return WEIR_OK;
 }
 
+#define UNSENT WR_LOG_ROWS("t.id", "0") " WHERE log.first_offset + count > ifnull(m.next, 0)"
 /* What each outside sink has got, and for how long the first record that it has not has waited. */
 static weir_status gather_forwarders(struct gather *gather)
 {
     json_t *forwarder;
     size_t i;
-    WR_TRY(set_rows(
-        gather, "forwarders",
-        "SELECT t.name AS sink, ifnull(m.next, 0) AS next,"
-        " p.next - ifnull(m.next, 0) AS backlog,"
-        " (SELECT ifnull(sum(length(batch)), 0) FROM " WR_LOG_ROWS(
-            "t.id",
-            "0") "  WHERE log.first_offset + count > ifnull(m.next, 0)) AS backlog_bytes,"
-                 " (SELECT min(written_ms) FROM " WR_LOG_ROWS(
-                     "t.id",
-                     "0") "  WHERE log.first_offset + count > ifnull(m.next, 0)) AS oldest_ms,"
-                          " ifnull(m.length, -1) AS length,"
-                          " CASE WHEN m.incarnation <> 0 THEN printf('%016x', m.incarnation) END"
-                          "  AS incarnation, m.identity"
-                          " FROM topic t JOIN partition p ON p.topic = t.id"
-                          " LEFT JOIN marker m ON m.sink = t.name"
-                          " WHERE t.outbox = 1 AND (m.sink IS NOT NULL OR p.next > 0) ORDER BY "
-                          "t.name",
-        "tiiiiitt"));
+    WR_TRY(set_rows(gather, "forwarders",
+                    "SELECT t.name AS sink, ifnull(m.next, 0) AS next,"
+                    " p.next - ifnull(m.next, 0) AS backlog,"
+                    " (SELECT ifnull(sum(length(batch)), 0) FROM " UNSENT ") AS backlog_bytes,"
+                    " (SELECT min(written_ms) FROM " UNSENT ") AS oldest_ms,"
+                    " ifnull(m.length, -1) AS length,"
+                    " CASE WHEN m.incarnation <> 0 THEN printf('%016x', m.incarnation) END"
+                    "  AS incarnation, m.identity"
+                    " FROM topic t JOIN partition p ON p.topic = t.id"
+                    " LEFT JOIN marker m ON m.sink = t.name"
+                    " WHERE t.outbox = 1 AND (m.sink IS NOT NULL OR p.next > 0) ORDER BY t.name",
+                    "tiiiiitt"));
     json_array_foreach(json_object_get(gather->found, "forwarders"), i, forwarder)
     {
         json_t *oldest = json_object_get(forwarder, "oldest_ms");

@@ -45,8 +45,8 @@ class ChangeTest(CliTest):
         rows["epoch"] = self.query(STORE, "SELECT number, time_ms, records, positions, offsets,"
                                           " changes FROM epoch")
         # A start brings what the newest epoch's row says of it into table progress.
-        rows["progress"] = self.query(STORE, "SELECT kind, id, partition, source, part, first, next,"
-                                             " bytes, crc, watermark_ms, idle, identity"
+        rows["progress"] = self.query(STORE, "SELECT kind, id, partition, source, part, first,"
+                                             " next, bytes, crc, watermark_ms, idle, identity"
                                              " FROM progress_now ORDER BY 1, 2, 3, 4, 5")
         rows["meta"] = self.query(STORE, "SELECT * FROM meta WHERE key NOT IN"
                                          " ('generation', 'incarnation')")

@@ -1,5 +1,7 @@
 /* test_verify.c: a sound store has no problem; each kind of damage is named; none crashes.
  *
+ * Long because each kind of damage is a line in it.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -23,6 +23,7 @@
 
 /* ---- Checking -------------------------------------------------------------------------------- */
 
+#define OUTBOX WR_LOG_ROWS("?1", "0")
 /* The running CRC of the log below `offset`, where a batch ends there; *known_out false: none does,
  * or it is trimmed. */
 static weir_status read_crc(struct wr_kafka_outlet *outlet, int64_t offset, bool *known_out,
@@ -36,15 +37,13 @@ static weir_status read_crc(struct wr_kafka_outlet *outlet, int64_t offset, bool
     if (offset == 0) {
         return WEIR_OK;
     }
-    WR_TRY(wr_rows_open(
-        reader,
-        "SELECT crc FROM partition WHERE topic = ?1 AND partition = 0 AND next = ?2"
-        " UNION ALL SELECT crc FROM (SELECT log.first_offset, count, crc FROM"
-        " " WR_LOG_ROWS(
-            "?1", "0") " WHERE seek.first_offset < ?2"
-                       " AND log.first_offset < ?2 ORDER BY seek.first_offset DESC, log.id DESC"
-                       " LIMIT 1) WHERE first_offset + count = ?2",
-        &rows, error));
+    WR_TRY(wr_rows_open(reader,
+                        "SELECT crc FROM partition WHERE topic = ?1 AND partition = 0 AND next = ?2"
+                        " UNION ALL SELECT crc FROM (SELECT log.first_offset, count, crc FROM"
+                        " " OUTBOX " WHERE seek.first_offset < ?2 AND log.first_offset < ?2"
+                        " ORDER BY seek.first_offset DESC, log.id DESC LIMIT 1)"
+                        " WHERE first_offset + count = ?2",
+                        &rows, error));
     wr_rows_bind_int(rows, 1, outlet->base.log->topic);
     wr_rows_bind_int(rows, 2, offset);
     weir_status status = wr_rows_next(rows, &more, error);
