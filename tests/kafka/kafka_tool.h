@@ -44,6 +44,10 @@ rd_kafka_t *tool_consumer(const struct tool *tool, const char *isolation, const 
 /* How many partitions a topic has; ends the program when there is no such topic. */
 int32_t tool_partitions(const struct tool *tool, rd_kafka_t *client, const char *topic);
 
+/* Where a partition begins and ends. */
+void tool_ends_of(const struct tool *tool, rd_kafka_t *client, const char *topic,
+                  int32_t partition, int64_t *low, int64_t *high);
+
 /* How long to wait for any answer. */
 int tool_ms_max(const struct tool *tool);
 

@@ -217,14 +217,22 @@ void tool_delete_records(const struct tool *tool, const char *name)
     admin_close(&admin);
 }
 
-static void ends_of(const struct tool *tool, rd_kafka_t *client, const char *topic,
-                    int32_t partition, int64_t *low, int64_t *high)
+void tool_ends_of(const struct tool *tool, rd_kafka_t *client, const char *topic, int32_t partition,
+                  int64_t *low, int64_t *high)
 {
-    rd_kafka_resp_err_t code =
-        rd_kafka_query_watermark_offsets(client, topic, partition, low, high, tool_ms_max(tool));
-    if (code) {
-        tool_fail(EX_UNAVAILABLE, "cannot ask for the end of %s [%d]: %s", topic, partition,
-                  rd_kafka_err2str(code));
+    /* A broker that has just come back does not lead its partitions at once. */
+    for (int tries = 10 * (int)tool->seconds_max;; tries--) {
+        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(client, topic, partition, low,
+                                                                    high, tool_ms_max(tool));
+        if (!code) {
+            return;
+        }
+        if (tries <= 0 || (code != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION &&
+                           code != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)) {
+            tool_fail(EX_UNAVAILABLE, "cannot ask for the end of %s [%d]: %s", topic, partition,
+                      rd_kafka_err2str(code));
+        }
+        usleep(100000);
     }
 }
 
@@ -236,8 +244,8 @@ void tool_ends(const struct tool *tool, const char *name)
     int32_t partitions = tool_partitions(tool, all, topic);
     for (int32_t i = 0; i < partitions; i++) {
         int64_t low, high, last;
-        ends_of(tool, stable, topic, i, &low, &last);
-        ends_of(tool, all, topic, i, &low, &high);
+        tool_ends_of(tool, stable, topic, i, &low, &last);
+        tool_ends_of(tool, all, topic, i, &low, &high);
         printf("{\"partition\":%d,\"low\":%lld,\"high\":%lld,\"stable\":%lld}\n", i, (long long)low,
                (long long)high, (long long)last);
     }

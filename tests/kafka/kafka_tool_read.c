@@ -170,12 +170,7 @@ static void start(const struct tool *tool, rd_kafka_t *client, const char *topic
         if (tool->partition >= 0 && tool->partition != i) {
             continue;
         }
-        rd_kafka_resp_err_t code =
-            rd_kafka_query_watermark_offsets(client, topic, i, &low, &high, tool_ms_max(tool));
-        if (code) {
-            tool_fail(EX_UNAVAILABLE, "cannot ask for the end of %s [%d]: %s", topic, i,
-                      rd_kafka_err2str(code));
-        }
+        tool_ends_of(tool, client, topic, i, &low, &high);
         if (low < high) {
             rd_kafka_topic_partition_list_add(list, topic, i)->offset = low;
             ends->end[i] = high;
