@@ -38,6 +38,7 @@ weir_status wr_forwarder_new(struct wr_env *env, struct wr_store *store, struct 
     forwarder->env = env;
     forwarder->arena = arena;
     forwarder->incarnation = info->incarnation;
+    forwarder->generation = info->generation;
     wr_arena_init(&forwarder->batch, 2 * WR_BATCH_BYTES_MAX);
     forwarder->budget = STEP_BYTES;
     atomic_init(&forwarder->waiting, 0);

@@ -25,6 +25,7 @@ struct wr_forwarder {
     struct wr_arena batch; /* of the batch at hand */
     struct wr_reader *reader;
     uint64_t incarnation;
+    int64_t generation;
     struct wr_forward *forwards;
     struct wr_marker *moved; /* the markers that wait, as they shall be */
     size_t count, capacity, turn; /* turn: the sink that a step starts with */

@@ -24,6 +24,16 @@ static weir_status fail_batch(const struct wr_forward *forward, int64_t offset, 
                    forward->sink->name, forward->sink->topic_name, offset, cause.text);
 }
 
+/* A log without what was decided: another process on this store, which should not be, has trimmed it
+ * (75); else it is damaged, and the caller says how. */
+static weir_status check_overtaken(struct wr_forwarder *forwarder, struct wr_error *error)
+{
+    weir_status status =
+        wr_reader_check_generation(forwarder->reader, forwarder->generation, error);
+    wr_reader_end(forwarder->reader);
+    return status;
+}
+
 /* Sends the records of a batch from forward->next on, and moves that. */
 static weir_status send_batch(struct wr_forwarder *forwarder, struct wr_forward *forward,
                               weir_bytes bytes, struct wr_error *error)
@@ -36,6 +46,7 @@ static weir_status send_batch(struct wr_forwarder *forwarder, struct wr_forward 
     }
     if (batch.first_offset > *next || batch.first_offset > INT64_MAX - (int64_t)batch.count ||
         batch.first_offset + (int64_t)batch.count <= *next) {
+        WR_TRY(check_overtaken(forwarder, error));
         return wr_fail(error, WEIR_FATAL, WR_EXIT_DATA,
                        "cannot forward sink %s: the log of topic %s has no offset %" PRId64
                        " (its next batch starts at %" PRId64
@@ -81,6 +92,7 @@ static weir_status read_batch(struct wr_forwarder *forwarder, const struct wr_fo
     if (bytes_out->data) {
         return WEIR_OK;
     }
+    WR_TRY(check_overtaken(forwarder, error));
     return wr_fail(error, WEIR_FATAL, WR_EXIT_DATA,
                    "cannot forward sink %s: the log of topic %s ends before offset %" PRId64
                    ", which was decided; `weir verify` shows what else is damaged",
@@ -97,6 +109,7 @@ static weir_status look(struct wr_forwarder *forwarder, struct wr_forward *forwa
     atomic_store_explicit(&forward->bytes, extent_out->bytes, memory_order_relaxed);
     forward->end = extent_out->next;
     if (forward->next > extent_out->next) {
+        WR_TRY(check_overtaken(forwarder, error));
         return wr_fail(error, WEIR_FATAL, WR_EXIT_DATA,
                        "cannot forward sink %s: its marker is at offset %" PRId64
                        " and the log of topic %s ends at %" PRId64

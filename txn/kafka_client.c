@@ -175,8 +175,8 @@ static struct wr_kafka_context *context_new(const struct wr_kafka_client_options
         context->link = options->link;
         context->delivered = options->delivered;
         context->opaque = options->opaque;
-        atomic_store(&context->broker, -1);
-        atomic_store(&context->several, strchr(options->brokers, ',') != NULL);
+        context->broker = -1;
+        context->several = strchr(options->brokers, ',') != NULL;
     }
     return context;
 }

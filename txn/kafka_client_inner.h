@@ -8,21 +8,19 @@
 
 #include "txn/kafka_client.h"
 
-/* What a client has of ours: its opaque. Written by any of librdkafka's threads. */
+/* What a client has of ours: its opaque. Any of librdkafka's threads comes with it. */
 struct wr_kafka_context {
-    struct wr_kafka_link *_Atomic link;
     void (*delivered)(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque);
     void *opaque;
     bool sasl; /* a client that is not let in gets answers too, to its handshake */
-    _Atomic int64_t answered_us, failed_us; /* last time that a broker did; 0: never */
-    _Atomic int32_t broker; /* the number of one that answered; -1: none yet */
-    _Atomic bool several; /* brokers, by the URI or because two numbers have answered */
     pthread_mutex_t lock; /* of what follows */
+    struct wr_kafka_link *link; /* NULL: the client was left behind, and link and world are gone */
+    int64_t answered_us, failed_us; /* last time that a broker did; 0: never */
+    int32_t broker; /* the number of one that answered; -1: none yet */
+    bool several; /* brokers, by the URI or because two numbers have answered */
     char cause[sizeof((struct wr_kafka_link *)NULL)->cause]; /* of the last failure */
     int64_t window_us; /* when the first line of log in this window came */
     int lines; /* in this window */
-    struct wr_kafka_link left; /* of a client that is left behind: see kafka_free.c */
-    char *left_what, *left_brokers;
 };
 
 void wr_kafka_context_free(struct wr_kafka_context *context);

@@ -6,9 +6,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "txn/kafka_client_inner.h"
 
@@ -27,8 +28,6 @@ struct freeing {
 void wr_kafka_context_free(struct wr_kafka_context *context)
 {
     pthread_mutex_destroy(&context->lock);
-    free(context->left_what);
-    free(context->left_brokers);
     free(context);
 }
 
@@ -89,16 +88,21 @@ static struct freeing *freeing_new(rd_kafka_t *client)
     return freeing;
 }
 
-/* The link goes with whoever made it; the threads that are left have one of their own. */
+/* Threads that are left must not see the process end: the libraries that they use clean up then. */
+static void end_at_once(int code, void *arg)
+{
+    (void)arg;
+    fflush(NULL);
+    _exit(code);
+}
+
+/* The link goes with whoever made it. */
 static void leave(struct wr_kafka_context *context)
 {
-    const struct wr_kafka_link *link = context->link;
-    context->left_what = strdup(link->what);
-    context->left_brokers = strdup(link->brokers);
-    context->left.env = link->env;
-    context->left.what = context->left_what ? context->left_what : "Kafka";
-    context->left.brokers = context->left_brokers ? context->left_brokers : "";
-    context->link = &context->left;
+    pthread_mutex_lock(&context->lock);
+    context->link = NULL;
+    pthread_mutex_unlock(&context->lock);
+    on_exit(end_at_once, NULL);
 }
 
 void wr_kafka_client_free(rd_kafka_t *client)

@@ -29,31 +29,26 @@ static int64_t now_us(struct wr_kafka_context *context)
     return context->link->env->monotonic_us(context->link->env);
 }
 
+/* Every function from here to wr_kafka_watch_responses is called with the lock, and a link. */
+
 static void say_down(struct wr_kafka_context *context)
 {
     struct wr_kafka_link *link = context->link;
-    if (atomic_load(&context->answered_us) > atomic_load(&context->failed_us)) {
-        return; /* an old word: one has answered since */
+    if (context->answered_us > context->failed_us || atomic_load(&link->down)) {
+        return; /* said already, or an old word: one has answered since */
     }
-    pthread_mutex_lock(&context->lock);
-    bool was_down = atomic_load(&link->down);
-    if (!was_down) {
-        memcpy(link->cause, context->cause, sizeof link->cause);
-        atomic_store(&link->down, true);
-    }
-    pthread_mutex_unlock(&context->lock);
-    if (!was_down) {
-        wr_log(link->env, WR_LOG_WARN,
-               "%s: no broker of %.300s can be reached%s%s%s; it is tried again until one answers",
-               link->what, link->brokers, *link->cause ? " (" : "", link->cause,
-               *link->cause ? ")" : "");
-    }
+    memcpy(link->cause, context->cause, sizeof link->cause);
+    atomic_store(&link->down, true);
+    wr_log(link->env, WR_LOG_WARN,
+           "%s: no broker of %.300s can be reached%s%s%s; it is tried again until one answers",
+           link->what, link->brokers, *link->cause ? " (" : "", link->cause,
+           *link->cause ? ")" : "");
 }
 
 static void say_up(struct wr_kafka_context *context)
 {
     struct wr_kafka_link *link = context->link;
-    if (atomic_load(&link->down) && atomic_exchange(&link->down, false)) {
+    if (atomic_exchange(&link->down, false)) {
         wr_log(link->env, WR_LOG_WARN, "%s: a broker of %.300s answers again", link->what,
                link->brokers);
     }
@@ -63,7 +58,7 @@ static void say_up(struct wr_kafka_context *context)
  * 0ms in state CONNECT, 2 identical error(s) suppressed)", what a user needs. */
 static void note_failure(struct wr_kafka_context *context, const char *text)
 {
-    if (strstr(text, "ipv6#[::1]") && !strstr(atomic_load(&context->link)->brokers, "[::1]")) {
+    if (strstr(text, "ipv6#[::1]") && !strstr(context->link->brokers, "[::1]")) {
         return; /* of localhost, and 127.0.0.1 is tried next */
     }
     const char *start = strstr(text, ": ");
@@ -72,22 +67,21 @@ static void note_failure(struct wr_kafka_context *context, const char *text)
     start = failed ? failed + 8 : start;
     const char *end = strstr(start, " (after ");
     size_t size = end ? (size_t)(end - start) : strlen(start);
-    pthread_mutex_lock(&context->lock);
     snprintf(context->cause, sizeof context->cause, "%.*s", (int)size, start);
-    pthread_mutex_unlock(&context->lock);
-    atomic_store(&context->failed_us, now_us(context));
-    if (!atomic_load(&context->several) && !strstr(text, "in state UP")) {
+    context->failed_us = now_us(context);
+    if (!context->several && !strstr(text, "in state UP")) {
         say_down(context);
     }
 }
 
-static void note_broker(struct wr_kafka_context *context, int32_t broker)
+static void note_answer(struct wr_kafka_context *context, int32_t broker)
 {
-    int32_t other = -1;
-    if (broker >= 0 && !atomic_compare_exchange_strong(&context->broker, &other, broker) &&
-        other != broker) {
-        atomic_store(&context->several, true);
+    if (broker >= 0) {
+        context->several |= context->broker >= 0 && context->broker != broker;
+        context->broker = broker;
     }
+    context->answered_us = now_us(context);
+    say_up(context);
 }
 
 static rd_kafka_resp_err_t take_response(rd_kafka_t *client, int fd, const char *broker,
@@ -100,11 +94,11 @@ static rd_kafka_resp_err_t take_response(rd_kafka_t *client, int fd, const char 
     struct wr_kafka_context *context = opaque;
     bool handshake =
         api == API_VERSIONS || api == API_SASL_HANDSHAKE || api == API_SASL_AUTHENTICATE;
-    if (cause == RD_KAFKA_RESP_ERR_NO_ERROR && !(context->sasl && handshake)) {
-        note_broker(context, broker_id);
-        atomic_store(&context->answered_us, now_us(context));
-        say_up(context);
+    pthread_mutex_lock(&context->lock);
+    if (context->link && cause == RD_KAFKA_RESP_ERR_NO_ERROR && !(context->sasl && handshake)) {
+        note_answer(context, broker_id);
     }
+    pthread_mutex_unlock(&context->lock);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -124,20 +118,24 @@ void wr_kafka_take_error(rd_kafka_t *client, int code, const char *reason, void 
 {
     struct wr_kafka_context *context = opaque;
     (void)client;
-    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-        if (atomic_load(&context->failed_us) > 0) {
-            say_down(context);
-        }
-    } else {
+    pthread_mutex_lock(&context->lock);
+    if (context->link && code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         wr_log(context->link->env, WR_LOG_DEBUG, "%s: %s: %.400s", context->link->what,
                rd_kafka_err2name((rd_kafka_resp_err_t)code), reason);
+    } else if (context->link && context->failed_us > 0) {
+        say_down(context);
     }
+    pthread_mutex_unlock(&context->lock);
 }
 
 void wr_kafka_link_check(rd_kafka_t *client)
 {
     struct wr_kafka_context *context = rd_kafka_opaque(client);
-    say_down(context);
+    pthread_mutex_lock(&context->lock);
+    if (context->link) {
+        say_down(context);
+    }
+    pthread_mutex_unlock(&context->lock);
 }
 
 /* ---- Librdkafka's log ------------------------------------------------------------------------ */
@@ -146,24 +144,19 @@ void wr_kafka_link_check(rd_kafka_t *client)
 static bool may_log(struct wr_kafka_context *context, bool *last_out)
 {
     int64_t now = now_us(context);
-    pthread_mutex_lock(&context->lock);
     if (now - context->window_us >= LOG_WINDOW_US) {
         context->window_us = now;
         context->lines = 0;
     }
-    int lines = context->lines < LOG_LINES_MAX ? ++context->lines : LOG_LINES_MAX + 1;
-    pthread_mutex_unlock(&context->lock);
-    *last_out = lines == LOG_LINES_MAX;
-    return lines <= LOG_LINES_MAX;
+    if (context->lines >= LOG_LINES_MAX) {
+        return false;
+    }
+    *last_out = ++context->lines == LOG_LINES_MAX;
+    return true;
 }
 
-void wr_kafka_take_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
+static void take_line(struct wr_kafka_context *context, const char *facility, const char *text)
 {
-    struct wr_kafka_context *context = client ? rd_kafka_opaque(client) : NULL;
-    (void)level;
-    if (!context) {
-        return;
-    }
     if (strncmp(text, "[thrd:", 6) == 0 && strstr(text, "]: ")) {
         text = strstr(text, "]: ") + 3;
     }
@@ -176,5 +169,18 @@ void wr_kafka_take_log(const rd_kafka_t *client, int level, const char *facility
     if (env->level >= WR_LOG_DEBUG && !false_alarm && may_log(context, &last)) {
         wr_log(env, WR_LOG_DEBUG, "%s: librdkafka: %s: %.700s%s", context->link->what, facility,
                text, last ? " (more follow, which are not shown for some seconds)" : "");
+    }
+}
+
+void wr_kafka_take_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
+{
+    struct wr_kafka_context *context = client ? rd_kafka_opaque(client) : NULL;
+    (void)level;
+    if (context) {
+        pthread_mutex_lock(&context->lock);
+        if (context->link) {
+            take_line(context, facility, text);
+        }
+        pthread_mutex_unlock(&context->lock);
     }
 }

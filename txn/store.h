@@ -246,6 +246,9 @@ struct wr_topic {
     bool outbox;
     int64_t retain_ms, retain_bytes;
 };
+/* 75 when a process with another generation has opened the store since. */
+weir_status wr_reader_check_generation(struct wr_reader *reader, int64_t generation,
+                                       struct wr_error *error);
 /* All topics, or the one with this name (count 0: there is none). */
 weir_status wr_reader_topics(struct wr_reader *reader, const char *name, bool outbox,
                              struct wr_arena *arena, struct wr_topic **topics_out,

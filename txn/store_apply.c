@@ -45,11 +45,7 @@ static weir_status check_generation(struct wr_store *store, struct wr_error *err
     int64_t found = sqlite3_column_int64(statement, 0);
     sqlite3_reset(statement);
     if (found != store->info.generation) {
-        return wr_fail(error, WEIR_FATAL, WR_EXIT_AGAIN,
-                       "cannot %s %s: overtaken: this run has generation %lld, and the store was "
-                       "opened since by one with %lld; only that one may go on",
-                       store->sql.doing, store->sql.path, (long long)store->info.generation,
-                       (long long)found);
+        return wr_sql_fail_overtaken(&store->sql, store->info.generation, found, error);
     }
     return WEIR_OK;
 }

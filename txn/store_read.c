@@ -115,6 +115,17 @@ static weir_status start(struct wr_reader *reader, enum wr_reader_statement whic
     return statement_of(reader, which, text, statement_out, error);
 }
 
+weir_status wr_reader_check_generation(struct wr_reader *reader, int64_t generation,
+                                       struct wr_error *error)
+{
+    int64_t found;
+    wr_sql_doing(&reader->sql, "read");
+    WR_TRY(wr_sql_integer(&reader->sql, "SELECT value FROM meta WHERE key = 'generation'", &found,
+                          error));
+    return found == generation ? WEIR_OK
+                               : wr_sql_fail_overtaken(&reader->sql, generation, found, error);
+}
+
 /* ---- State ----------------------------------------------------------------------------------- */
 
 weir_status wr_reader_get(struct wr_reader *reader, uint32_t node, weir_bytes key, weir_bytes slot,

@@ -213,6 +213,15 @@ weir_status wr_sql_integer(struct wr_sql *sql, const char *text, int64_t *value_
     return status;
 }
 
+weir_status wr_sql_fail_overtaken(const struct wr_sql *sql, int64_t ours, int64_t found,
+                                  struct wr_error *error)
+{
+    return wr_fail(error, WEIR_FATAL, WR_EXIT_AGAIN,
+                   "cannot %s %s: overtaken: this run has generation %lld, and the store was "
+                   "opened since by one with %lld; only that one may go on",
+                   sql->doing, sql->path, (long long)ours, (long long)found);
+}
+
 weir_status wr_sql_once(struct wr_sql *sql, const char *text, sqlite3_stmt **statement_out,
                         struct wr_error *error)
 {

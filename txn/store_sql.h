@@ -60,6 +60,9 @@ weir_status wr_sql_exec(struct wr_sql *sql, const char *text, struct wr_error *e
 /* The first column of the first row as an integer; 0 when there is no row or it is NULL. */
 weir_status wr_sql_integer(struct wr_sql *sql, const char *text, int64_t *value_out,
                            struct wr_error *error);
+/* 75: the store has another generation than this run. */
+weir_status wr_sql_fail_overtaken(const struct wr_sql *sql, int64_t ours, int64_t found,
+                                  struct wr_error *error);
 /* Prepares into *statement unless it was prepared before. */
 weir_status wr_sql_prepare(struct wr_sql *sql, sqlite3_stmt **statement, const char *text,
                            struct wr_error *error);
