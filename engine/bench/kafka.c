@@ -83,10 +83,15 @@ static weir_status start_broker(struct wr_bench_kafka *kafka, struct wr_error *e
     return WEIR_OK;
 }
 
-weir_status wr_bench_kafka_restart(struct wr_bench *bench, struct wr_error *error)
+weir_status wr_bench_kafka_end(struct wr_bench *bench, struct wr_error *error)
 {
     char said[SAID_MAX];
-    WR_TRY(run_script(bench->kafka, "kill", said, sizeof said, error));
+    return run_script(bench->kafka, "kill", said, sizeof said, error);
+}
+
+weir_status wr_bench_kafka_again(struct wr_bench *bench, struct wr_error *error)
+{
+    char said[SAID_MAX];
     return run_script(bench->kafka, "start", said, sizeof said, error);
 }
 

@@ -52,8 +52,9 @@ weir_status wr_bench_kafka_open(struct wr_bench *bench, const char *where,
                                 struct wr_bench_kafka *kafka_out, struct wr_error *error);
 /* Removes the input, stops the broker. Also after a failed open. */
 void wr_bench_kafka_close(struct wr_bench *bench);
-/* kill -9, and started again: it answers when this returns. */
-weir_status wr_bench_kafka_restart(struct wr_bench *bench, struct wr_error *error);
+/* kill -9; and started again: it answers when that returns. */
+weir_status wr_bench_kafka_end(struct wr_bench *bench, struct wr_error *error);
+weir_status wr_bench_kafka_again(struct wr_bench *bench, struct wr_error *error);
 
 /* ---- Topics (kafka_topics.c) ----------------------------------------------------------------- */
 
@@ -82,8 +83,8 @@ weir_status wr_bench_producer(struct wr_bench *bench, const char *topic, const c
 weir_status wr_bench_reader(struct wr_bench *bench, const char *topic, int first, int last,
                             const int64_t *offsets, rd_kafka_t **client_out,
                             struct wr_error *error);
-/* Where a read_committed reader ends now. */
-weir_status wr_bench_ends(struct wr_bench *bench, const char *topic,
+/* Where a topic ends now; `decided`: as a read_committed reader sees it. */
+weir_status wr_bench_ends(struct wr_bench *bench, const char *topic, bool decided,
                           int64_t ends_out[WR_BENCH_PARTITIONS], struct wr_error *error);
 
 /* ---- Runs ------------------------------------------------------------------------------------ */

@@ -134,22 +134,29 @@ weir_status wr_bench_reader(struct wr_bench *bench, const char *topic, int first
     return WEIR_OK;
 }
 
+enum { TRIES = 20, AGAIN_MS = 250 };
+
 struct ends_of {
     struct wr_bench *bench;
     const char *topic;
+    const char *isolation;
 };
 
 static weir_status find_ends(void *data, void *result, struct wr_error *error)
 {
     const struct ends_of *of = data;
-    const struct wr_bench_setting settings[] = {{"isolation.level", "read_committed"},
-                                                {NULL, NULL}};
+    const struct wr_bench_setting settings[] = {{"isolation.level", of->isolation}, {NULL, NULL}};
     int64_t *ends = result, low = 0;
     rd_kafka_t *client = NULL;
     WR_TRY(wr_bench_client(of->bench, RD_KAFKA_CONSUMER, settings, &client, error));
     for (int i = 0; i < WR_BENCH_PARTITIONS && error->status == WEIR_OK; i++) {
-        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(client, of->topic, i, &low,
-                                                                    &ends[i], WR_BENCH_WAIT_MS);
+        rd_kafka_resp_err_t code;
+        int tries = 0;
+        do { /* a broker that was started again may not lead yet */
+            code = rd_kafka_query_watermark_offsets(client, of->topic, i, &low, &ends[i],
+                                                    WR_BENCH_WAIT_MS);
+            rd_kafka_poll(client, code ? AGAIN_MS : 0);
+        } while (code && ++tries < TRIES);
         if (code) {
             wr_fail(error, WEIR_FATAL, WR_EXIT_UNAVAILABLE, "cannot ask where topic %s ends: %s",
                     of->topic, rd_kafka_err2str(code));
@@ -159,9 +166,9 @@ static weir_status find_ends(void *data, void *result, struct wr_error *error)
     return error->status;
 }
 
-weir_status wr_bench_ends(struct wr_bench *bench, const char *topic,
+weir_status wr_bench_ends(struct wr_bench *bench, const char *topic, bool decided,
                           int64_t ends_out[WR_BENCH_PARTITIONS], struct wr_error *error)
 {
-    struct ends_of of = {bench, topic};
+    struct ends_of of = {bench, topic, decided ? "read_committed" : "read_uncommitted"};
     return wr_bench_apart(find_ends, &of, ends_out, WR_BENCH_PARTITIONS * sizeof *ends_out, error);
 }

@@ -4,7 +4,8 @@
  *
  *   run 1      the broker is killed and started again while it works, if so wanted; then weir is
  *              killed at a random moment
- *   run 2      the same, weir at the mode's first fault point after a random number of passings
+ *   run 2      weir is killed at the mode's first fault point after a random number of passings;
+ *              or both are killed together, if the broker is wanted killed twice
  *   ...
  *   last run   to the end of the input
  *
@@ -91,8 +92,9 @@ static struct wr_bench_moment choose(struct kills *kills, int64_t run, int attem
     int64_t left = moment.never ? 0 : kills->wanted - run;
     moment.share = (uint32_t)((uint64_t)random_next(kills) * 2 / (uint64_t)(left + 1)) >> attempt;
     moment.phase = random_next(kills);
-    moment.outside_share = moment.share / 2;
-    moment.outside = run < kills->broker_wanted;
+    moment.outside = run < kills->broker_wanted && attempt < ATTEMPTS - 1;
+    moment.between = moment.outside && (attempt > 0 || run % 2 == 1);
+    moment.outside_share = attempt == 0 ? moment.share / 2 : 0; /* else at once: it was too late */
     if (!moment.never && run % 2 == 1) {
         static const int64_t positions_ms = WR_BENCH_KILL_POSITIONS_MS;
         static const struct point epoch = {WR_FAULT_decide_before_end, EACH_EPOCH};
@@ -153,7 +155,7 @@ static weir_status start_waiting(struct kills *kills, struct waiting *waiting)
         waiting->page = NULL;
         return wr_fail_errno(kills->error, "cannot share memory with a reader");
     }
-    WR_TRY(wr_bench_ends(kills->bench, kills->output, waiting->ends, kills->error));
+    WR_TRY(wr_bench_ends(kills->bench, kills->output, true, waiting->ends, kills->error));
     fflush(NULL);
     waiting->pid = fork();
     if (waiting->pid == 0) {
@@ -191,9 +193,15 @@ static int64_t stop_waiting(struct waiting *waiting)
 static weir_status kill_broker(void *data, struct wr_error *error)
 {
     struct kills *kills = data;
-    WR_TRY(wr_bench_kafka_restart(kills->bench, error));
+    WR_TRY(wr_bench_kafka_end(kills->bench, error));
     kills->damage->broker_kills++;
     return WEIR_OK;
+}
+
+static weir_status start_broker(void *data, struct wr_error *error)
+{
+    struct kills *kills = data;
+    return wr_bench_kafka_again(kills->bench, error);
 }
 
 static weir_status run_once(struct kills *kills, struct wr_bench_victim *victim,
@@ -274,6 +282,7 @@ static weir_status measure(struct kills *kills)
                                      .job = kills->cell->job,
                                      .records = kills->cell->records,
                                      .outside = kill_broker,
+                                     .restored = start_broker,
                                      .data = kills};
     WR_TRY(wr_bench_topic_fill(kills->bench, kills->cell, kills->error));
     for (int attempt = 0; attempt == 0 || (attempt < ATTEMPTS &&

@@ -52,7 +52,8 @@ struct wr_bench_moment {
     enum wr_fault_point
         point; /* then: where that share is about reached; WR_FAULT_none: anywhere */
     int64_t period_ms; /* between two passings of the point; 0: it is passed with each epoch */
-    bool outside; /* before: the victim's `outside` happens, while it works */
+    bool outside; /* before: the victim's `outside` happens while it works, then its `restored` */
+    bool between; /* it is killed between these two, not at the moment */
     uint32_t outside_share; /* of what is left, when it does */
 };
 
@@ -68,7 +69,8 @@ struct wr_bench_victim {
     const struct wr_run_options *options;
     int64_t records; /* of the whole input */
     weir_status (*outside)(void *data, struct wr_error *error); /* NULL: no moment asks for it */
-    void *data; /* of outside */
+    weir_status (*restored)(void *data, struct wr_error *error);
+    void *data; /* of both */
     struct wr_bench_pace pace;
 };
 

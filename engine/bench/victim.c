@@ -188,6 +188,19 @@ static bool is_outside_due(const struct child *child, bool *done)
     return true;
 }
 
+static weir_status outside_happens(const struct child *child, pid_t pid, struct wr_error *error)
+{
+    const struct wr_bench_victim *victim = child->victim;
+    if (child->moment->between) {
+        kill(pid, SIGSTOP); /* else a small job might be done before it happens */
+    }
+    WR_TRY(victim->outside(victim->data, error));
+    if (child->moment->between) {
+        kill(pid, SIGKILL);
+    }
+    return victim->restored(victim->data, error);
+}
+
 /* Until the child has ended, which it is helped to at its moment. */
 static weir_status watch(const struct child *child, pid_t pid, int64_t forked_us, int *status_out,
                          struct wr_error *error)
@@ -204,15 +217,15 @@ static weir_status watch(const struct child *child, pid_t pid, int64_t forked_us
             break;
         }
         stopped = stopped || wr_bench_stopped();
-        if (stopped || now_us(child) >= due_us(child, forked_us, &reached_us)) {
+        bool waits = child->moment->outside && !outside; /* that comes first */
+        if (stopped || (!waits && now_us(child) >= due_us(child, forked_us, &reached_us))) {
             kill(pid, SIGKILL);
         }
         if (!stopped && is_outside_due(child, &outside)) {
-            weir_status status = child->victim->outside(child->victim->data, error);
-            if (status != WEIR_OK) {
+            if (outside_happens(child, pid, error) != WEIR_OK) {
                 kill(pid, SIGKILL);
                 waitpid(pid, status_out, 0);
-                return status;
+                return error->status;
             }
         }
         nanosleep(&pause, NULL);

@@ -36,6 +36,10 @@ BENCH = {  # weir bench, with these
     "many-keys": ["--keys", "2000000", "--cache", "512M", *ONE, "--seconds", "5", "--repeat", "2"],
     "slow": [*ONE, "--rate", "1000", "--seconds", "5", "--repeat", "3"],
     "paced": [*ONE, "--rate", "10000", "--seconds", "5", "--repeat", "3"],
+    "kafka": ["--kafka", str(ROOT / "tests" / "kafka" / "broker"), "--repeat", "5", "--kills", "5"],
+    "kafka-restart": ["--kafka", str(ROOT / "tests" / "kafka" / "broker"), "--job", "count",
+                      "--delivery", "exactly-once", "--keys", "2000000", "--records", "6000000",
+                      "--repeat", "1", "--kills", "6", "--broker-kills", "0", "--rate", "1000"],
     "sync": ["--epoch-records", "1,adaptive", "--sync", "full,normal,off", "--seconds", "0.5",
              "--kills", "0"],
 }
@@ -138,7 +142,9 @@ def epoch(cell):
 
 
 def title(cell):
-    return cell["delivery"] or {"loop": "loop by hand", "no_positions": "no positions",
+    return cell["delivery"] or {"loop": "loop by hand",
+                                "loop_at_least_once": "loop by hand, at least once",
+                                "no_positions": "no positions",
                                 "raw_overwrite": "raw, overwritten",
                                 "raw_append": "raw, appended"}[cell["kind"]]
 
@@ -222,6 +228,62 @@ def show_sync():
              spread(cell, "ratio_to_at_least_once")] for cell in cells("sync", kind="weir")]
     return table(["sync", "records in a transaction", "mode", "records/s", "to at-least-once"],
                  rows)
+
+
+def way(cell):
+    each = f", each {cell['forward_ms']} ms" if cell["forward_ms"] else ""
+    return f"{cell['job']}, Kafka to {'Kafka' if cell['output'] == 'kafka' else '`log:`'}{each}"
+
+
+def show_kafka_goals():
+    def one(field, name="kafka", **wanted):
+        found = [cell[field] for cell in cells(name, **wanted) if cell.get(field) is not None]
+        return found[0] if found else math.nan
+    once = {"kind": "weir", "delivery": "exactly-once"}
+    both = [one("ratio_to_at_least_once", job=job, output="kafka", **once)
+            for job in ("copy", "count")]
+    late = [one("latency_us_p99", job=job, output="kafka", **once) / 1000
+            for job in ("copy", "count")]
+    space = [cell["rss_kib"] / 1024 for cell in cells("kafka", **once)]
+    rows = [
+        ["count, Kafka to `log:`, exactly-once / the loop into SQLite", "2.0",
+         number(one("ratio_to_loop", output="log", **once))],
+        ["copy, Kafka to Kafka, exactly-once / the loop in transactions", "0.8",
+         number(one("ratio_to_loop", job="copy", output="kafka", **once))],
+        ["count, Kafka to Kafka, exactly-once, records/s", "600,000",
+         number(one("records_per_s", job="count", output="kafka", **once))],
+        ["its CPU seconds per million records", "2.5",
+         number(one("cpu_s_per_million", job="count", output="kafka", **once))],
+        ["exactly-once / at-least-once, Kafka to Kafka, copy and count", "0.85",
+         ", ".join(map(number, both))],
+        ["arrival to visible, p99 at 50 % of the throughput, copy and count, ms", "200",
+         ", ".join(map(number, late))],
+        ["restart after kill -9 to the first new visible record, 2,000,000 keys, ms", "1,000",
+         number(one("recovery_ms", name="kafka-restart", output="kafka", **once))],
+        ["peak memory, MiB", "128", number(max(space)) if space else "–"]]
+    return table(["figure", "aim", "measured"], rows)
+
+
+def show_kafka():
+    found = cells("kafka")
+    if not found:
+        return ["not measured"]
+    load = lines_of("kafka")[0]["load"]
+    speed = [[way(cell), title(cell), spread(cell, "records_per_s"),
+              spread(cell, "ratio_to_at_least_once"), spread(cell, "ratio_to_loop"),
+              number(cell["cpu_s_per_million"]), number(cell["rss_kib"] / 1024)] for cell in found]
+    lag = [[way(cell), title(cell), f"{at['rate']:,}", number(at["latency_us_p50"] / 1000),
+            number(at["latency_us_p99"] / 1000), number(at["latency_us_p999"] / 1000)]
+           for cell in found for at in cell["latency"] if at["latency_us_p50"] is not None]
+    killed = [[way(cell), title(cell), *(number(cell[name]) for name in (
+        "kills", "broker_kills", "expected", "lost", "repeated", "reordered", "state_errors",
+        "recovery_ms"))] for cell in found if cell["kills"] is not None]
+    return [*show_kafka_goals(), "", f"Load of the machine when it began: {load}.", "",
+            *table(["job", "what ran", "records/s", "to at-least-once", "to the loop",
+                    "CPU s per million", "peak MiB"], speed), "",
+            *table(["job", "mode", "records/s", "p50 ms", "p99 ms", "p99.9 ms"], lag), "",
+            *table(["job", "mode", "kills", "of the broker", "output records", "lost", "repeated",
+                    "out of order", "keys with a wrong count", "restart, ms"], killed)]
 
 
 def long_ratios():
@@ -327,6 +389,7 @@ def show_text(name):
 SHOWN = {"readme": show_readme, "machine": show_machine, "goals": show_goals,
          "delivery": show_delivery, "latency": show_latency, "kills": show_kills,
          "parts": show_parts, "jobs": show_jobs, "sync": show_sync, "long": show_long,
+         "kafka": show_kafka,
          "starts": lambda: show_text("starts"), "before-after": lambda: show_text("before-after")}
 
 
@@ -353,6 +416,9 @@ def main():
     parser.add_argument("--dir", default=".")
     options = parser.parse_args()
     steps = {name: lambda folder, name=name: bench(name, options.build, folder) for name in BENCH}
+    steps["kafka"] = lambda folder: [bench(name, options.build, folder)
+                                     for name in ("kafka", "kafka-restart")]
+    del steps["kafka-restart"]
     steps["long"] = lambda folder: long(options.build, folder)
     steps["starts"] = lambda folder: starts(options.build, folder)
     if options.before:

@@ -194,6 +194,12 @@ class Bench(CliTest):
                 (["--kils", "1"], "did you mean --kills?"),
                 (["count"], "takes no operands"),
                 (["-D", "a=b"], "JOB.so"),
+                (["--kafka", "localhost"], "HOST:PORT"),
+                (["--kafka", "localhost:1", "--broker-kills", "1"], "starts itself"),
+                (["--kafka", "localhost:1", "--job", "wordcount"], "copy and count"),
+                (["--kafka", "localhost:1", "--epoch-records", "1"], "--epoch-records"),
+                (["--kafka", "localhost:1", "--forward-ms", "0"], "--forward-ms"),
+                (["--forward-ms", "10"], "is for --kafka"),
         ]:
             self.refuses(USAGE, text, "bench", *args)
         if os.path.ismount("/dev/shm"):
