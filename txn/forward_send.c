@@ -24,8 +24,8 @@ static weir_status fail_batch(const struct wr_forward *forward, int64_t offset, 
                    forward->sink->name, forward->sink->topic_name, offset, cause.text);
 }
 
-/* A log without what was decided: another process on this store, which should not be, has trimmed it
- * (75); else it is damaged, and the caller says how. */
+/* A log without what was decided: another process on this store, which should not be, has trimmed
+ * it (75); else it is damaged, and the caller says how. */
 static weir_status check_overtaken(struct wr_forwarder *forwarder, struct wr_error *error)
 {
     weir_status status =

@@ -61,6 +61,24 @@ class KillTest(kafka_kit.KafkaTest):
         """A moment of chance."""
         time.sleep(self.rng.random() * seconds)
 
+    def start_and_kill(self, args, *topics, then=None):
+        """A weir that is killed at a moment of chance: in half of all tries once it has sent
+        something to one of the topics, which may take some seconds and may be never. `then`:
+        called once it has started."""
+        before = sum(map(self.records_in, topics))
+        run = self.start_weir(*args, *self.sizes())
+        if then:
+            then()
+        if not topics or self.rng.random() < 0.5:
+            self.pause()
+        else:
+            give_up = time.monotonic() + 5 * AT_WORK
+            while time.monotonic() < give_up and run.process.poll() is None and \
+                    sum(map(self.records_in, topics)) == before:
+                time.sleep(0.01)
+            self.pause(0.1)
+        self.kill_weir(run, *topics)
+
     def kill_weir(self, run, *topics):
         """kill -9; what ended by itself before is a failure."""
         code = run.process.poll()

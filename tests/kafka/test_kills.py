@@ -94,9 +94,7 @@ class Random(KillTest):
     def test_weir(self):
         for _ in range(often(8, 50)):
             self.feed(self.source, 5000, *KEYS, *ABORTED)
-            run = self.start_weir(*self.args, *self.sizes())
-            self.pause()
-            self.kill_weir(run, self.target)
+            self.start_and_kill(self.args, self.target)
             self.check_store("count.weir")
         self.finish()
 

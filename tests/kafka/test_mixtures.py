@@ -13,17 +13,17 @@ RECORDS = often(8000, 50000)
 KILLS = often(4, 20)
 
 
-class Mixtures(KillTest):
+class MixedTest(KillTest):
     def run_and_kill(self, args, *topics, between=None):
         """Killed some times; then run to the end of its input."""
         for _ in range(KILLS):
-            run = self.start_weir(*args, *self.sizes())
-            self.pause()
-            self.kill_weir(run, *topics)
+            self.start_and_kill(args, *topics)
             if between:
                 between()
         self.weir(*args, "--until-end")
 
+
+class Mixtures(MixedTest):
     def test_through_another_jobs_topic(self):
         """Kafka to log:, another job from there to Kafka; both run and are killed at once."""
         source, target = self.topic(4), self.topic(3)
@@ -73,7 +73,7 @@ class Mixtures(KillTest):
         self.checked += lines
 
 
-class DeadLetters(KillTest):
+class DeadLetters(MixedTest):
     def test_each_once(self):
         """Among good records, with where it came from; what is good goes to a topic too."""
         source, good, dead = self.topic(3), self.topic(3), self.topic(2)
@@ -83,11 +83,7 @@ class DeadLetters(KillTest):
         self.produce(source, records)
         args = ["run", COPY, "-i", f"in={self.uri(source)}", "-o", "out=table:t?value=integer",
                 "--rejects", self.uri(dead)]
-        for _ in range(KILLS):
-            run = self.start_weir(*args, *self.sizes())
-            self.pause()
-            self.kill_weir(run, dead)
-        self.weir(*args, "--until-end")
+        self.run_and_kill(args, dead)
         self.wait_until_stable(dead)
         expected = {(record["partition"], record["offset"]): record for record in self.read(source)
                     if record["value"].startswith("bad")}
@@ -103,7 +99,7 @@ class DeadLetters(KillTest):
         self.checked += len(seen)
 
 
-class Modes(KillTest):
+class Modes(MixedTest):
     def setUp(self):
         super().setUp()
         self.source, self.target = self.topic(3), self.topic(3)
@@ -133,10 +129,8 @@ class Modes(KillTest):
         again comes in order."""
         repeated = 0
         for _ in range(KILLS):
-            run = self.start_weir(*self.args, *self.sizes(), "--delivery", "at-least-once",
-                                  "--positions-ms", self.rng.choice([1, 100]))
-            self.pause()
-            self.kill_weir(run)
+            self.start_and_kill([*self.args, "--delivery", "at-least-once", "--positions-ms",
+                                 self.rng.choice([1, 100])], self.target)
             seen = self.seen()
             for partition, following in self.positions().items():
                 below = set(self.expected()[partition][:following])
@@ -152,9 +146,7 @@ class Modes(KillTest):
     def test_at_most_once(self):
         """Nothing comes twice, and what comes is in order."""
         for _ in range(KILLS):
-            run = self.start_weir(*self.args, *self.sizes(), "--delivery", "at-most-once")
-            self.pause()
-            self.kill_weir(run, self.target)
+            self.start_and_kill([*self.args, "--delivery", "at-most-once"], self.target)
         self.weir(*self.args, "--until-end", "--delivery", "at-most-once")
         self.wait_until_stable(self.target)
         lost = 0

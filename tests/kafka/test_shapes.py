@@ -75,10 +75,7 @@ class Shapes(KillTest):
         args = ["run", job, "-s", "job.weir", "-i", f"in={self.uri(source)}",
                 "-o", f"out={self.uri(target)}"]
         for _ in range(PIECES):
-            run = self.start_weir(*args, *self.sizes())
-            feed(source)
-            self.pause()
-            self.kill_weir(run, target)
+            self.start_and_kill(args, target, then=lambda: feed(source))
         self.weir(*args, "--until-end")
         self.check(what, source, target)
         self.check_store("job.weir")
