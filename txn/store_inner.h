@@ -31,6 +31,7 @@ struct wr_store_vfs {
     struct wr_env *env;
     atomic_llong fsyncs, fsync_us, bytes_written;
     long wal_restarts; /* times that the WAL was written from its start */
+    bool counts_only; /* set before a file is opened: nothing is gathered, as without it */
 };
 /* Registered over the default VFS of this moment. */
 weir_status wr_store_vfs_open(struct wr_env *env, struct wr_store_vfs **vfs_out,

@@ -180,7 +180,7 @@ static int file_write(sqlite3_file *base, const void *data, int size, sqlite3_in
     struct file *file = file_of(base);
     struct wr_store_vfs *vfs = file->vfs;
     atomic_fetch_add_explicit(&vfs->bytes_written, size, memory_order_relaxed);
-    if (!file->is_wal) {
+    if (!file->is_wal || vfs->counts_only) {
         return file->real->pMethods->xWrite(file->real, data, size, at);
     }
     if (at == 0) {
