@@ -14,6 +14,7 @@ struct wr_forward {
     struct wr_outlet *outlet;
     struct wr_marker marker; /* settled: everything below it is outside */
     int64_t next; /* sent up to here */
+    bool midway; /* in a batch of which a part was sent, perhaps */
     bool moved; /* the marker is not yet handed over */
     int64_t end; /* of the log, as of the last look */
     _Atomic int64_t bytes; /* of log that is kept, as of then, and what was decided since */

@@ -53,7 +53,7 @@ static weir_status send_batch(struct wr_forwarder *forwarder, struct wr_forward 
                        "); `weir verify` shows what else is damaged",
                        forward->sink->name, forward->sink->topic_name, *next, batch.first_offset);
     }
-    for (;;) {
+    for (forward->midway = true;;) {
         struct wr_mark mark = wr_arena_mark(&forwarder->batch);
         weir_record record;
         int64_t offset = 0;
@@ -73,6 +73,7 @@ static weir_status send_batch(struct wr_forwarder *forwarder, struct wr_forward 
         }
         wr_arena_release(&forwarder->batch, mark);
     }
+    forward->midway = false;
     if (forward->outlet->ops->mark) {
         forward->outlet->ops->mark(forward->outlet, bytes, *next);
     }
@@ -133,7 +134,9 @@ weir_status wr_forward_send(struct wr_forwarder *forwarder, struct wr_forward *f
         wr_forward_take(forwarder, forward, &marker);
         WR_TRY(look(forwarder, forward, &extent, error));
     }
-    while (forward->next < extent.next && forwarder->budget > 0) {
+    /* A batch that was begun ends, whatever other sinks have sent since: until then no marker of
+     * any of them can move, and with it no budget is given. */
+    while (forward->next < extent.next && (forwarder->budget > 0 || forward->midway)) {
         if (forward->next == forward->marker.next) {
             WR_FAULT(fault, forward_before_send, error);
         }
