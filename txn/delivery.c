@@ -342,9 +342,10 @@ weir_status wr_deliverer_decide(struct wr_deliverer *deliverer, const struct wr_
 
 weir_status wr_deliverer_start(struct wr_deliverer *deliverer, struct wr_error *error)
 {
-    bool moved = wr_delivery_is_direct(deliverer->delivery);
-    wr_forwarder_wait(deliverer->forwarder, moved);
-    while (moved) {
+    bool direct = wr_delivery_is_direct(deliverer->delivery), moved = direct;
+    wr_forwarder_wait(deliverer->forwarder, direct);
+    /* What is in the logs was decided earlier, so it goes out earlier. */
+    while (direct && (moved || wr_forwarder_is_behind(deliverer->forwarder))) {
         const struct wr_marker *markers = NULL;
         WR_TRY(wr_forwarder_step(deliverer->forwarder, &moved, error));
         size_t count = wr_forwarder_markers(deliverer->forwarder, &markers);

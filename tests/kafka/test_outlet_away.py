@@ -107,6 +107,24 @@ class Away(KafkaTest):
                       lambda: set(self.numbers(topic)) == set(range(self.written)))
         self.assertEqual(run.stop(), 0, run)
 
+    def test_at_least_once_after_exactly_once(self):
+        """What the run before had decided and not sent goes out first, however long that takes."""
+        topic = self.topic()
+        self.write(100)
+        run = self.run_on(topic)
+        self.wait_for_all(topic)
+        self.broker.kill()
+        self.write(100)
+        self.wait_for("the store goes on", lambda: self.decided() == self.written)
+        self.assertEqual(run.stop(), 0, run)
+        self.write(100)
+        run = self.run_on(topic, "-d", "at-least-once")
+        run.wait_until_says("no broker of")
+        self.broker.start()
+        self.wait_for("all is sent", lambda: len(self.numbers(topic)) >= self.written)
+        self.assertEqual(self.numbers(topic), list(range(self.written)))
+        self.assertEqual(run.stop(), 0, run)
+
     def test_an_older_backup_started_while_it_is_away(self):
         """It decides, and is found out before it sends."""
         topic = self.topic()

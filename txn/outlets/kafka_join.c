@@ -69,9 +69,10 @@ weir_status wr_kafka_forward_wait(struct wr_kafka_outlet *outlet,
 {
     struct wr_kafka_forward *forward = outlet->forward;
     int64_t until_us = wr_kafka_now_us(forward) + WR_OUTSIDE_WAIT_MS * 1000LL;
-    /* A store whose check once passed need not wait for it. */
+    /* A store whose check once passed need not wait for it; but at-least-once sends what is in the
+     * log before anything else. */
     int64_t patient_us = wr_kafka_now_us(forward) + WR_OUTSIDE_LOOK_MS * 1000LL;
-    bool may_defer = outlet->row.identity && !outlet->base.direct, said = false;
+    bool may_defer = outlet->row.identity && !outlet->wants_direct, said = false;
     weir_status status;
     while ((status = call(forward, error)) == WEIR_RETRY) {
         bool down = atomic_load(&forward->link.down);
