@@ -32,7 +32,7 @@ static const struct setting common[] = {
 static const struct setting of_consumers[] = {
     /* A full queue stalls the fetcher for up to a second, so it is bounded by bytes alone. */
     {"queued.min.messages", "10000000"},
-    {"queued.max.messages.kbytes", "16384"},
+    {"queued.max.messages.kbytes", "6144"},
     {"fetch.error.backoff.ms", "50"},
     {"max.poll.interval.ms", "86400000"}, /* weir polls when it has room, and is in no group */
     {NULL, NULL},

@@ -9,7 +9,7 @@
 #include "engine/sources/source_kafka.h"
 
 enum {
-    AHEAD_KBYTES = 16384, /* fetched ahead, in all; as kafka_client.c has it for one partition */
+    AHEAD_KBYTES = 6144, /* fetched ahead, in all; as kafka_client.c has it for one partition */
     AHEAD_KBYTES_MIN = 512,
 };
 

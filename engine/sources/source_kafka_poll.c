@@ -18,7 +18,7 @@
 enum {
     BATCH_MIN = 16,
     SEEK_MS = 2000,
-    DRAINED_BYTES = 2 * 1024 * 1024, /* an eighth of what is fetched ahead in all */
+    DRAINED_BYTES = 1024 * 1024, /* a sixth of what is fetched ahead in all */
 };
 
 void wr_kafka_drop_held(struct wr_kafka_source *source)
