@@ -129,17 +129,19 @@ weir_status wr_kafka_connect(struct wr_kafka_source *source, int kilobytes, stru
     for (size_t i = 0; i < count; i++) {
         all.items[all.count++] = given->items[i];
     }
-    wr_kafka_client_free(source->client);
-    source->client = NULL;
+    rd_kafka_t *client = NULL; /* until there is another one, that which there is stays */
     struct wr_kafka_client_options options = {.role = WR_KAFKA_CONSUMER,
                                               .endpoint = source->base.name,
                                               .brokers = source->endpoint.brokers,
                                               .id = *source->group ? source->group : NULL,
                                               .properties = &all,
                                               .link = &source->link};
-    weir_status status = wr_kafka_client_new(&options, &source->client, error);
+    weir_status status = wr_kafka_client_new(&options, &client, error);
     free(all.items);
-    return status;
+    WR_TRY(status);
+    wr_kafka_client_free(source->client);
+    source->client = client;
+    return WEIR_OK;
 }
 
 static bool init_locks(struct wr_kafka_source *source)

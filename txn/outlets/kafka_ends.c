@@ -66,12 +66,11 @@ static weir_status take_ends(struct wr_kafka_outlet *outlet,
         if (at->partition >= outlet->partitions || at->offset < 0) {
             continue;
         }
-        if (at->offset < outlet->ends[at->partition]) {
+        bool accepted = outlet->forward->from_store && !outlet->forward->claimed;
+        if (at->offset < outlet->ends[at->partition] && !accepted) {
             outlet->fallen = at->partition;
             outlet->fallen_to = at->offset;
-            return outlet->forward->from_store && !outlet->forward->claimed
-                       ? WEIR_OK
-                       : wr_kafka_ends_fallen(outlet, error);
+            return wr_kafka_ends_fallen(outlet, error);
         }
         outlet->ends[at->partition] = at->offset;
     }

@@ -413,6 +413,20 @@ static bool may_end(const struct wr_kafka_forward *forward)
     return true;
 }
 
+/* An abort would be enough for the records. But a request with an older marker may still be on its
+ * way, and would take the marker back within a later transaction of this producer. */
+static weir_status markers_failed(struct wr_kafka_forward *forward, rd_kafka_error_t *cause,
+                                  struct wr_error *error)
+{
+    rd_kafka_resp_err_t code = rd_kafka_error_code(cause);
+    (void)wr_kafka_fail_error(error, cause, "%s: cannot send the marker along", forward->what);
+    if (wr_kafka_is_final(code)) {
+        error->status = WEIR_FATAL;
+        return WEIR_FATAL;
+    }
+    return start_over(forward, error);
+}
+
 static weir_status send_markers(struct wr_kafka_forward *forward, struct wr_error *error)
 {
     for (struct wr_kafka_outlet *at = forward->outlets; at; at = at->next) {
@@ -420,7 +434,7 @@ static weir_status send_markers(struct wr_kafka_forward *forward, struct wr_erro
         rd_kafka_error_t *cause = wr_kafka_marker_send(at, BLOCK_MS);
         wr_kafka_forward_came_back(forward);
         if (cause) {
-            return failed(forward, cause, "send the marker along", error);
+            return markers_failed(forward, cause, error);
         }
     }
     return WEIR_OK;
