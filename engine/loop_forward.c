@@ -14,6 +14,7 @@
 enum {
     TICK_US = 1000000, /* between two looks at an outside to which nothing is sent */
     AGAIN_US = 50000, /* at least, between two tries of one that does not answer */
+    FULL_AGAIN_US = 60000000, /* between two lines about a sink that is waited for */
 };
 
 /* What a turn of the thread is for. */
@@ -124,12 +125,17 @@ bool wr_loop_is_full(struct wr_loop *loop)
 {
     struct wr_instance *instance = loop->instance;
     const struct wr_sink *sink = wr_forwarder_full(instance->forwarder);
-    if (sink && !loop->full) {
+    int64_t now_us = wr_loop_now_us(loop);
+    if (sink && !loop->full &&
+        (loop->said_full_us == 0 || now_us - loop->said_full_us >= FULL_AGAIN_US)) {
+        loop->said_full = true;
+        loop->said_full_us = now_us;
         wr_log(instance->env, WR_LOG_WARN,
                "waits for sink %s (%.600s): as much of its output waits in the store as may "
                "(backlog_bytes); input is read on when some of it has gone",
                sink->name, sink->uri);
-    } else if (!sink && loop->full) {
+    } else if (!sink && loop->said_full) {
+        loop->said_full = false;
         wr_log(instance->env, WR_LOG_WARN, "some of it has gone: input is read on");
     }
     loop->full = sink != NULL;

@@ -33,6 +33,8 @@ struct wr_loop {
     void *show_data;
     struct wr_watch *watch;
     bool full; /* the operator thread waits for a sink */
+    bool said_full; /* and that was said */
+    int64_t said_full_us; /* when last; 0: never */
     bool sleeping; /* the operator thread waits for input, for long */
     bool arrived; /* it has read something */
 };
@@ -47,7 +49,7 @@ void wr_loop_fail(struct wr_loop *loop, const struct wr_error *error);
 
 /* Thread: forward. */
 void wr_loop_forward_thread(void *arg);
-/* More waits for a sink than may, which is said once. Thread: operator. */
+/* More waits for a sink than may, which is said, once a minute at most. Thread: operator. */
 bool wr_loop_is_full(struct wr_loop *loop);
 /* Ends the process (75) when a call into an outside has outlived its time by far: it never comes
  * back. What it was told to do is in doubt, and the next start settles that. Thread: main. */

@@ -53,7 +53,7 @@ static int64_t time_of(const weir_record *in, void *arg)
     (void)arg;
     int64_t time_ms;
     weir_bytes auction;
-    return parse(in->value, &time_ms, &auction) ? time_ms : in->time_ms;
+    return parse(in->value, &time_ms, &auction) ? time_ms : 0; /* 0 moves no watermark */
 }
 
 /* The bytes of all parts, one after the other. */

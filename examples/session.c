@@ -55,7 +55,7 @@ static int64_t time_of(const weir_record *in, void *arg)
     (void)arg;
     int64_t time_ms;
     weir_bytes user;
-    return parse(in->value, &time_ms, &user) ? time_ms : in->time_ms;
+    return parse(in->value, &time_ms, &user) ? time_ms : 0; /* 0 moves no watermark */
 }
 
 static void by_user(weir_ctx *ctx, const weir_record *in, void *arg)

@@ -11,6 +11,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <string.h>
+#include <syslog.h>
 
 #include "txn/kafka_client_inner.h"
 
@@ -61,9 +62,11 @@ static void note_failure(struct wr_kafka_context *context, const char *text)
     if (strstr(text, "ipv6#[::1]") && !strstr(context->link->brokers, "[::1]")) {
         return; /* of localhost, and 127.0.0.1 is tried next */
     }
+    const char *logical = strstr(text, "Coordinator: "); /* then the broker's name comes too */
+    text = logical ? logical + strlen("Coordinator: ") : text;
     const char *start = strstr(text, ": ");
     start = start ? start + 2 : text;
-    const char *failed = strncmp(start, "Connect to ", 11) == 0 ? strstr(start, "failed: ") : NULL;
+    const char *failed = strstr(start, "Connect to ") ? strstr(start, "failed: ") : NULL;
     start = failed ? failed + 8 : start;
     const char *end = strstr(start, " (after ");
     size_t size = end ? (size_t)(end - start) : strlen(start);
@@ -155,12 +158,13 @@ static bool may_log(struct wr_kafka_context *context, bool *last_out)
     return true;
 }
 
-static void take_line(struct wr_kafka_context *context, const char *facility, const char *text)
+static void take_line(struct wr_kafka_context *context, int level, const char *facility,
+                      const char *text)
 {
     if (strncmp(text, "[thrd:", 6) == 0 && strstr(text, "]: ")) {
         text = strstr(text, "]: ") + 3;
     }
-    if (strcmp(facility, "FAIL") == 0) {
+    if (strcmp(facility, "FAIL") == 0 && level < LOG_DEBUG) { /* that: a client is closed */
         note_failure(context, text);
     }
     bool last = false;
@@ -175,11 +179,10 @@ static void take_line(struct wr_kafka_context *context, const char *facility, co
 void wr_kafka_take_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
     struct wr_kafka_context *context = client ? rd_kafka_opaque(client) : NULL;
-    (void)level;
     if (context) {
         pthread_mutex_lock(&context->lock);
         if (context->link) {
-            take_line(context, facility, text);
+            take_line(context, level, facility, text);
         }
         pthread_mutex_unlock(&context->lock);
     }

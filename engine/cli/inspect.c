@@ -209,11 +209,10 @@ static void show_forwarder(const json_t *forwarder)
         print_time(number_of(forwarder, "oldest_ms"));
         printf(", %" PRId64 " s ago)", number_of(forwarder, "oldest_age_ms") / 1000);
     }
-    if (number_of(forwarder, "length") >= 0) {
+    if (strncmp(text_of(forwarder, "identity"), "cluster:", 8) == 0) { /* of Kafka */
+        printf("%s%s", *incarnation ? ", incarnation " : "", incarnation);
+    } else if (number_of(forwarder, "length") >= 0) {
         printf(", %" PRId64 " bytes outside", number_of(forwarder, "length"));
-    }
-    if (*incarnation && strncmp(text_of(forwarder, "identity"), "cluster:", 8) == 0) {
-        printf(", incarnation %s", incarnation);
     }
     if (json_is_object(outside)) {
         printf("\n  %-20s   marker outside: %" PRId64 ", incarnation %s", "",

@@ -257,8 +257,9 @@ static bool guarantee(struct gather *gather, const char *uri, char *text, size_t
     } else if (endpoint.scheme == WR_SCHEME_STDOUT) {
         wr_outlet_stdout_open(gather->env, "", &outlet, &ignored);
     }
-    wr_delivery_describe(gather->delivery, gather->sync, sink.kind,
-                         outlet ? outlet->ops->guarantee(outlet) : NULL, text, size);
+    const char *says = outlet ? outlet->ops->guarantee(outlet) : NULL;
+    says = endpoint.scheme == WR_SCHEME_KAFKA ? wr_outlet_kafka_guarantee(gather->sync) : says;
+    wr_delivery_describe(gather->delivery, gather->sync, sink.kind, says, text, size);
     if (outlet) {
         outlet->ops->close(outlet);
     }

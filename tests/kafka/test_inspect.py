@@ -48,7 +48,10 @@ class Inspect(KafkaTest):
         self.assertRegex(forwarder["incarnation"], "^[0-9a-f]{16}$")
         self.assertEqual(forwarder["outside"], {"next": 1000,
                                                 "incarnation": forwarder["incarnation"]})
-        self.assertIn("next offset 1000, 0 records still to be copied", text)
+        self.assertIn("next offset 1000, 0 records still to be copied, incarnation "
+                      + forwarder["incarnation"], text)
+        [sink] = found["sinks"]
+        self.assertTrue(sink["guarantee"].startswith("exactly-once: in Kafka's transactions"), sink)
         self.assertIn("marker outside: 1000, incarnation " + forwarder["incarnation"], text)
 
         self.generate(source, 500)  # decided, and not sent

@@ -100,5 +100,7 @@ struct wr_outlet_kafka_options {
 /* Texts of the options are copied. Connects to nothing before check. */
 weir_status wr_outlet_kafka_open(struct wr_env *env, const struct wr_outlet_kafka_options *options,
                                  struct wr_outlet **outlet_out, struct wr_error *error);
+/* What such an outlet guarantees, for who has none. */
+const char *wr_outlet_kafka_guarantee(enum wr_sync sync);
 
 #endif

@@ -328,10 +328,9 @@ static void kafka_close(struct wr_outlet *outlet)
     free(kafka);
 }
 
-static const char *kafka_guarantee(const struct wr_outlet *outlet)
+const char *wr_outlet_kafka_guarantee(enum wr_sync sync)
 {
-    const struct wr_kafka_outlet *kafka = (const struct wr_kafka_outlet *)outlet;
-    switch (kafka->sync) {
+    switch (sync) {
     case WR_SYNC_FULL:
         break;
     case WR_SYNC_NORMAL:
@@ -342,6 +341,11 @@ static const char *kafka_guarantee(const struct wr_outlet *outlet)
     }
     return "exactly-once: in Kafka's transactions, with its marker; read it with "
            "isolation.level=read_committed";
+}
+
+static const char *kafka_guarantee(const struct wr_outlet *outlet)
+{
+    return wr_outlet_kafka_guarantee(((const struct wr_kafka_outlet *)outlet)->sync);
 }
 
 static const struct wr_outlet_ops kafka_ops = {
