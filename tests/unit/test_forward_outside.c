@@ -236,8 +236,9 @@ static void what_was_given_up_is_sent_again(void **state)
     }
 }
 
-/* A batch of which a part was sent is sent whole, although other sinks have used up what may be sent
- * between two steps: no marker may stand in its middle, so nothing could be settled ever after. */
+/* A batch of which a part was sent is sent whole, although other sinks have used up what may be
+ * sent between two steps: no marker may stand in its middle, so nothing could be settled ever
+ * after. */
 static void a_batch_that_was_begun_is_ended(void **state)
 {
     struct fixture *f = *state;
