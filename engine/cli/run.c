@@ -148,7 +148,7 @@ static const char help_options[] =
 "                           is another input by now, or all its partitions from\n"
 "                           OFFSET; state stays, unless dropped as well\n"
 "      --marker-from store  a Kafka sink whose marker is gone goes on from what\n"
-"                           the store knows; see OPERATIONS.md first\n"
+"                           the store knows; see KAFKA.md first\n"
 "\n"
 "What it shows\n"
 "      --stats FILE|-       a JSON line a second, and one with totals at the end\n"
