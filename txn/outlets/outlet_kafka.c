@@ -130,14 +130,12 @@ static weir_status produce_waiting(struct wr_kafka_outlet *kafka, const weir_rec
                           : fail_record(kafka, cause, offset, error);
         }
         wr_kafka_forward_poll(forward, FULL_WAIT_MS);
-        if (forward->direct && forward->failed_messages > 0) {
-            return wr_kafka_forward_flush(forward, error);
-        }
-        if (!forward->direct && waits >= FULL_WAITS_MAX) {
+        bool failed = forward->direct && forward->failed_messages > 0;
+        if (failed || (!forward->direct && waits >= FULL_WAITS_MAX)) {
             if (headers) {
                 rd_kafka_headers_destroy(headers);
             }
-            return WEIR_RETRY;
+            return failed ? wr_kafka_forward_flush(forward, error) : WEIR_RETRY;
         }
     }
 }
