@@ -1,5 +1,5 @@
-"""kafka, own broker: TLS and a password by -X: it works, from a file of options too; what is wrong is
-said with its cause; and the password is in no output, however much is asked for.
+"""kafka, own broker: TLS and a password by -X: it works, from a file of options too;
+what is wrong is said with its cause; and the password is in no output, however much is asked for.
 
 SPDX-License-Identifier: Apache-2.0
 """

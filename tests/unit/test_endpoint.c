@@ -1,5 +1,7 @@
 /* test_endpoint.c: URIs of sources and sinks, right and wrong.
  *
+ * Long because it has a case for each parameter of each scheme.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
