@@ -161,11 +161,7 @@ static weir_status take(struct world *world, enum step step, struct wr_error *er
                 rd_kafka_producev(world->client, RD_KAFKA_V_TOPIC("t"), RD_KAFKA_V_PARTITION(i % 2),
                                   RD_KAFKA_V_VALUE("value", 5),
                                   RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
-            if (refused == RD_KAFKA_RESP_ERR__STATE) {
-                break; /* an answer to an earlier record failed the transaction: the next call says
-                          which */
-            }
-            if (refused) {
+            if (refused && refused != RD_KAFKA_RESP_ERR__STATE) { /* the next call says why */
                 return wr_kafka_fail(error, refused, "cannot send");
             }
         }

@@ -113,9 +113,10 @@ static weir_status check_found(struct wr_kafka_outlet *outlet, struct wr_error *
         return refuse(outlet, error,
                       "its marker on topic %s, %" PRId64
                       " records, does not fit the log in the store: other records than these were "
-                      "sent up to there, so %" PRId64 " to %" PRId64
-                      " are not what would follow them; " OTHER_STORE,
-                      outlet->topic, found->at.next, found->at.next, end - 1, outlet->name);
+                      "sent up to there, so the %" PRId64 " from record %" PRId64
+                      " on are not what would follow them; " OTHER_STORE,
+                      outlet->topic, found->at.next, end - found->at.next, found->at.next,
+                      outlet->name);
     }
     outlet->settled = found->at;
     return WEIR_OK;
@@ -134,11 +135,13 @@ static weir_status check_lost(struct wr_kafka_outlet *outlet, struct wr_error *e
             "the topic, and start with --marker-from store to send from record %" PRId64 " on",
             outlet->group, outlet->topic, next, outlet->log_end - 1, next);
     }
-    if (outlet->forward->from_store && next != outlet->log_end) {
-        wr_log(outlet->base.env, WR_LOG_WARN,
-               "sink %s: its marker is gone; sending goes on from the store's, record %" PRId64,
-               outlet->name, next);
-    }
+    wr_log(outlet->base.env, WR_LOG_WARN,
+           "sink %s: its marker, the committed offset of group %s on topic %s, is gone; %s, record "
+           "%" PRId64,
+           outlet->name, outlet->group, outlet->topic,
+           next == outlet->log_end ? "all before was sent, and sending goes on from the store's"
+                                   : "sending goes on from the store's",
+           next);
     outlet->settled = (struct wr_kafka_point){next, (uint32_t)outlet->row.crc};
     return WEIR_OK;
 }
