@@ -38,8 +38,9 @@ BENCH = {  # weir bench, with these
     "paced": [*ONE, "--rate", "10000", "--seconds", "5", "--repeat", "3"],
     "kafka": ["--kafka", str(ROOT / "tests" / "kafka" / "broker"), "--repeat", "5", "--kills", "5"],
     "kafka-restart": ["--kafka", str(ROOT / "tests" / "kafka" / "broker"), "--job", "count",
-                      "--delivery", "exactly-once", "--keys", "2000000", "--records", "6000000",
-                      "--repeat", "1", "--kills", "6", "--broker-kills", "0", "--rate", "1000"],
+                      "--delivery", "exactly-once", "--keys", "2000000", "--cache", "512M",
+                      "--records", "6000000", "--repeat", "1", "--kills", "6", "--broker-kills",
+                      "0", "--rate", "1000"],
     "sync": ["--epoch-records", "1,adaptive", "--sync", "full,normal,off", "--seconds", "0.5",
              "--kills", "0"],
 }
