@@ -217,6 +217,14 @@ void tool_delete_records(const struct tool *tool, const char *name)
     admin_close(&admin);
 }
 
+/* What a broker answers, or its client says, until it leads its partitions again. */
+static bool comes_back(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+           code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__TRANSPORT;
+}
+
 void tool_ends_of(const struct tool *tool, rd_kafka_t *client, const char *topic, int32_t partition,
                   int64_t *low, int64_t *high)
 {
@@ -227,8 +235,7 @@ void tool_ends_of(const struct tool *tool, rd_kafka_t *client, const char *topic
         if (!code) {
             return;
         }
-        if (tries <= 0 || (code != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION &&
-                           code != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)) {
+        if (tries <= 0 || !comes_back(code)) {
             tool_fail(EX_UNAVAILABLE, "cannot ask for the end of %s [%d]: %s", topic, partition,
                       rd_kafka_err2str(code));
         }
