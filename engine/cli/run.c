@@ -221,7 +221,7 @@ static weir_status set_number(struct wr_run_options *run, const struct wr_option
     case OPTION_EPOCH_MS:
         return wr_option_number("--epoch-ms", value, 1, WR_EPOCH_MS_MAX, &run->epoch_ms, error);
     case OPTION_POSITIONS_MS:
-        return wr_option_number("--positions-ms", value, 1, MS_MAX, &run->positions_ms, error);
+        return wr_option_number("--positions-ms", value, 0, MS_MAX, &run->positions_ms, error);
     case OPTION_FORWARD_MS:
         return wr_option_number("--forward-ms", value, 1, MS_MAX, &run->forward_ms, error);
     case OPTION_REJECTS_MAX:

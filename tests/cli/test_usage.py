@@ -149,7 +149,7 @@ class Mistakes(CliTest):
                 (["--epoch-records", "0"], "from 1 to 16777216"),
                 (["--epoch-records", "12x"], '--epoch-records is "12x"'),
                 (["--epoch-ms", "-1"], "from 1 to 3600000"),
-                (["--positions-ms", "99999999"], "from 1 to 3600000"),
+                (["--positions-ms", "99999999"], "from 0 to 3600000"),
                 (["--forward-ms", ""], "from 1 to 3600000"),
                 (["--cache", "2T"], "from 0 to 1024G"),
                 (["--wal-max", "1"], "from 1M to 1024G"),

@@ -153,12 +153,12 @@ class FaultPoints(unittest.TestCase):
         self.assertEqual(outcome.lost, {"topic": 0, "file": 0})
 
     def test_between_the_transactions_of_at_least_once(self):
-        outcome = self.crash(LEAST, "deliver_before_positions", "--positions-ms", 1)
+        outcome = self.crash(LEAST, "deliver_before_positions", "--positions-ms", 0)
         self.assertGreaterEqual(outcome.repeated["topic"], 100)
         self.assertGreaterEqual(outcome.repeated["file"], 100)
 
     def test_after_the_positions_of_at_least_once(self):
-        self.crash(LEAST, "deliver_after_positions", "--positions-ms", 1)
+        self.crash(LEAST, "deliver_after_positions", "--positions-ms", 0)
 
     def test_between_file_and_store_of_at_least_once(self):
         outcome = self.crash(LEAST, "deliver_after_send")
@@ -170,7 +170,7 @@ class FaultPoints(unittest.TestCase):
                           "decide_after_positions", "decide_before_end", "decide_after_end",
                           "drop_before", "fill_after_seal"]:
                 with self.subTest(mode=mode, point=point):
-                    self.crash(mode, point, "--positions-ms", 1)
+                    self.crash(mode, point, "--positions-ms", 0)
 
 
 class Changing(unittest.TestCase):

@@ -136,7 +136,7 @@ void fuzz_store_init(bool loose)
         fuzz_database_do(
             db, "PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql ="
                 " replace(replace(replace(sql, ') STRICT, WITHOUT', ') WITHOUT'), ') STRICT',"
-                " ')'), ' NOT NULL', ''); PRAGMA writable_schema=RESET");
+                " ')'), ' NOT NULL', '') WHERE type = 'table'; PRAGMA writable_schema=RESET");
     }
     note_tables(db);
     fuzz_database_close(db);

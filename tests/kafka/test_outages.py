@@ -61,7 +61,9 @@ class Outages(KillTest):
         self.wait_for("all lines sent", lambda: len(self.read(self.target)) >= self.written)
 
     def said_once(self, run, text):
-        self.assertEqual(run.said().count(text), 1, run)
+        """Once it runs: a broker on a busy machine may be slow to answer at first."""
+        running = run.said().partition(" epoch ")[2]
+        self.assertEqual(running.count(text), 1, run)
 
     def test_the_rest_goes_on(self):
         self.write(5000)
