@@ -26,6 +26,7 @@
 
 #include "engine/bench/kafka.h"
 #include "txn/base/assert.h"
+#include "txn/base/random.h"
 
 enum {
     ATTEMPTS = 5,
@@ -77,12 +78,9 @@ static bool to_topic(const struct kills *kills)
     return kills->cell->route == WR_BENCH_KAFKA_TO_KAFKA;
 }
 
-static uint32_t random_next(struct kills *kills) /* splitmix64, as in kills.c */
+static uint32_t random_next(struct kills *kills)
 {
-    uint64_t z = (kills->random += UINT64_C(0x9e3779b97f4a7c15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (uint32_t)((z ^ (z >> 31)) >> 32);
+    return (uint32_t)(wr_random_next(&kills->random) >> 32);
 }
 
 /* Of run `run`: weir's kill, and the broker's before it. */

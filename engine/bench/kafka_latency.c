@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "engine/bench/kafka.h"
+#include "txn/base/random.h"
 
 enum {
     LOOK_MS = 20,
@@ -128,10 +129,8 @@ static bool put(struct producing *producing, int64_t time_ms, struct wr_error *e
 {
     const struct wr_bench_cell *cell = producing->lag->cell;
     char key[KEY_MAX];
-    uint64_t z = producing->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    int size = snprintf(key, sizeof key, "%" PRIu64, (z >> 16) % (uint64_t)cell->keys);
+    uint64_t random = wr_random_next(&producing->random) >> 16;
+    int size = snprintf(key, sizeof key, "%" PRIu64, random % (uint64_t)cell->keys);
     int32_t partition = wr_partition_of(wr_bytes(key, (size_t)size), WR_BENCH_PARTITIONS);
     rd_kafka_resp_err_t code;
     while ((code = rd_kafka_producev(

@@ -26,6 +26,7 @@
 
 #include "engine/bench/kills.h"
 #include "txn/base/assert.h"
+#include "txn/base/random.h"
 
 enum {
     ATTEMPTS = 10,
@@ -73,13 +74,9 @@ static const struct point points[][POINTS] = {
                          {WR_FAULT_deliver_before_positions, false}},
 };
 
-/* splitmix64 of Steele, Lea and Flood (2014). */
 static uint32_t random_next(struct kills *kills)
 {
-    uint64_t z = (kills->random += UINT64_C(0x9e3779b97f4a7c15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (uint32_t)((z ^ (z >> 31)) >> 32);
+    return (uint32_t)(wr_random_next(&kills->random) >> 32);
 }
 
 /* Of the kill after `done`, when `wanted` are wanted in all. */

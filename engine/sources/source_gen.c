@@ -15,6 +15,7 @@
 
 #include "engine/sources/source.h"
 #include "txn/base/assert.h"
+#include "txn/base/random.h"
 
 enum {
     DIGITS = 20, /* of a uint64_t */
@@ -99,15 +100,6 @@ static void make_keyed(const struct gen_source *gen, uint64_t i, unsigned char *
     record->value = (weir_bytes){value, gen->size};
 }
 
-/* splitmix64 of Steele, Lea and Flood (2014). */
-static uint64_t random_next(uint64_t *state)
-{
-    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
 /* From 0 to keys - 1: 2 to the power of a uniform logarithm, the power taken as linear between
  * whole exponents. */
 static uint64_t draw_rank(const struct gen_source *gen, uint64_t random)
@@ -150,10 +142,10 @@ static void make_line(const struct gen_source *gen, uint64_t i, unsigned char *a
                       weir_record *record)
 {
     uint64_t state = i * UINT64_C(0xd1342543de82ef95) ^ gen->seed;
-    unsigned char *end = put_word(gen, at, draw_rank(gen, random_next(&state)));
+    unsigned char *end = put_word(gen, at, draw_rank(gen, wr_random_next(&state)));
     const unsigned char *limit = at + gen->size;
     while (end < limit) {
-        unsigned char *after = put_word(gen, end + 1, draw_rank(gen, random_next(&state)));
+        unsigned char *after = put_word(gen, end + 1, draw_rank(gen, wr_random_next(&state)));
         if (after > limit) {
             break;
         }
