@@ -142,6 +142,17 @@ struct ends_of {
     const char *isolation;
 };
 
+/* librdkafka keeps what a broker that comes up says of a topic for minutes, unless it asks anew. */
+static void ask_anew(rd_kafka_t *client, const char *topic)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(client, topic, NULL);
+    if (rd_kafka_metadata(client, 0, handle, &metadata, WR_BENCH_WAIT_MS) == 0) {
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_topic_destroy(handle);
+}
+
 static weir_status find_ends(void *data, void *result, struct wr_error *error)
 {
     const struct ends_of *of = data;
@@ -155,7 +166,10 @@ static weir_status find_ends(void *data, void *result, struct wr_error *error)
         do { /* a broker that was started again may not lead yet */
             code = rd_kafka_query_watermark_offsets(client, of->topic, i, &low, &ends[i],
                                                     WR_BENCH_WAIT_MS);
-            rd_kafka_poll(client, code ? AGAIN_MS : 0);
+            if (code) {
+                rd_kafka_poll(client, AGAIN_MS);
+                ask_anew(client, of->topic);
+            }
         } while (code && ++tries < TRIES);
         if (code) {
             wr_fail(error, WEIR_FATAL, WR_EXIT_UNAVAILABLE, "cannot ask where topic %s ends: %s",

@@ -225,6 +225,18 @@ static bool comes_back(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__TRANSPORT;
 }
 
+/* librdkafka keeps what a broker once said of a topic, such as that it has no partitions while the
+ * broker still comes up, and asks again only after minutes, unless it is told to. */
+static void ask_anew(const struct tool *tool, rd_kafka_t *client, const char *topic)
+{
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(client, topic, NULL);
+    if (rd_kafka_metadata(client, 0, handle, &metadata, tool_ms_max(tool)) == 0) {
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_topic_destroy(handle);
+}
+
 void tool_ends_of(const struct tool *tool, rd_kafka_t *client, const char *topic, int32_t partition,
                   int64_t *low, int64_t *high)
 {
@@ -240,6 +252,7 @@ void tool_ends_of(const struct tool *tool, rd_kafka_t *client, const char *topic
                       rd_kafka_err2str(code));
         }
         usleep(100000);
+        ask_anew(tool, client, topic);
     }
 }
 
