@@ -184,6 +184,12 @@ weir_stream *weir_from(weir_job *job, const char *name, const char *uri)
     return stream_of(node, 0);
 }
 
+static int64_t own_time(const weir_record *in, void *arg)
+{
+    (void)arg;
+    return in->time_ms;
+}
+
 weir_stream *weir_times(weir_stream *in, const char *name, weir_time_fn fn, void *arg,
                         int64_t out_of_order_ms, int64_t idle_ms)
 {
@@ -194,11 +200,11 @@ weir_stream *weir_times(weir_stream *in, const char *name, weir_time_fn fn, void
     if (!node || !connect(in, node)) {
         return broken(in->job);
     }
-    if (!fn || out_of_order_ms < 0 || idle_ms < 0) {
+    if (out_of_order_ms < 0 || idle_ms < 0) {
         (void)wr_fail(&in->job->error, WEIR_MISUSE, WR_EXIT_USAGE,
-                      "weir_times `%s` needs a function and times that are not negative", name);
+                      "weir_times `%s` needs times that are not negative", name);
     }
-    node->time_fn = fn;
+    node->time_fn = fn ? fn : own_time;
     node->arg = arg;
     node->out_of_order_ms = out_of_order_ms;
     node->idle_ms = idle_ms;
@@ -385,7 +391,18 @@ weir_status wr_job_open(const struct wr_job_options *options, void (*define)(wei
     return job->error.status;
 }
 
+void weir_at_close(weir_job *job, void (*fn)(void *arg), void *arg)
+{
+    struct wr_closing *closing = weir_alloc(job, sizeof *closing);
+    *closing = (struct wr_closing){fn, arg, job->closings};
+    job->closings = closing;
+}
+
 void wr_job_close(weir_job *job)
 {
+    for (const struct wr_closing *at = job->closings; at; at = at->next) {
+        at->fn(at->arg);
+    }
+    job->closings = NULL;
     wr_arena_fini(&job->arena);
 }

@@ -79,6 +79,14 @@ struct weir_job {
     bool kit;
     struct wr_node *rejects; /* the sink of --rejects, NULL: not given */
     weir_stream broken; /* what a failed call returns */
+    struct wr_closing *closings; /* the last one first */
+};
+
+/* What weir_at_close was given. */
+struct wr_closing {
+    void (*fn)(void *arg);
+    void *arg;
+    struct wr_closing *next;
 };
 
 /* A -D option that the job asked for. */

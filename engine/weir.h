@@ -210,9 +210,9 @@ WEIR_EXPORT void weir_name(weir_job *job, const char *name);
  * nodes, sources and sinks are 1 to 64 of [A-Za-z0-9_.-] and unique in the job. */
 WEIR_EXPORT weir_stream *weir_from(weir_job *job, const char *name, const char *uri);
 
-/* A node that gives records their event time and makes watermarks: for each source partition the
- * largest time seen minus out_of_order_ms, moved after every record; the lowest of all partitions
- * counts. A partition without records for idle_ms of wall clock holds nothing back (0: it always
+/* A node that gives records their event time (fn NULL: the one they have) and makes watermarks: for
+ * each source partition the largest time seen minus out_of_order_ms, moved after every record; the
+ * lowest of all partitions counts. A partition without records for idle_ms of wall clock holds nothing back (0: it always
  * does). Without this node, the time is the source's own and in order. */
 WEIR_EXPORT weir_stream *weir_times(weir_stream *in, const char *name, weir_time_fn fn, void *arg,
                                     int64_t out_of_order_ms, int64_t idle_ms);
@@ -241,6 +241,9 @@ WEIR_EXPORT weir_job *weir_job_of(weir_stream *stream);
 /* Memory for configuration: zeroed, freed with the job. Never NULL: a process that has none left
  * ends with exit code 75. */
 WEIR_EXPORT void *weir_alloc(weir_job *job, size_t size);
+/* Has fn called when the job is closed, before its memory is freed, the last one given first: for
+ * what memory cannot hold, such as an open file. A killed process calls nothing. */
+WEIR_EXPORT void weir_at_close(weir_job *job, void (*fn)(void *arg), void *arg);
 
 /* The `weir` program with this one job built in: the options and exit codes of `weir run`, without
  * its JOB.so argument. */

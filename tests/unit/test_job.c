@@ -125,11 +125,6 @@ static void no_function(weir_job *job)
     weir_through(source(job), "node", NULL, NULL);
 }
 
-static void no_time_function(weir_job *job)
-{
-    weir_times(source(job), "timed", NULL, NULL, 0, 0);
-}
-
 static void negative_time(weir_job *job)
 {
     weir_times(source(job), "timed", time_of, NULL, -1, 0);
@@ -242,8 +237,7 @@ static const struct mistake {
     {cycle, "the graph has a cycle through node `first`"},
     {itself, "the graph has a cycle through node `node`"},
     {no_function, "node `node` has no function"},
-    {no_time_function, "weir_times `timed` needs a function"},
-    {negative_time, "weir_times `timed` needs a function and times that are not negative"},
+    {negative_time, "weir_times `timed` needs times that are not negative"},
     {side_of_source, "weir_side: `in` has no side 1"},
     {side_16, "weir_side: `node` has no side 16; weir_through nodes have 0 to 15"},
     {second_input_of_source, "weir_with: `in` is no weir_through node"},
@@ -362,6 +356,37 @@ static void uris_come_from_outside(void **state)
     close_job(&opened);
 }
 
+/* ---- The end --------------------------------------------------------------------------------- */
+
+static void add_one(void *arg)
+{
+    *(int *)arg += 1;
+}
+
+static void twice(void *arg)
+{
+    *(int *)arg *= 2;
+}
+
+static void only_a_source(weir_job *job)
+{
+    weir_into(source(job), "out", "null:");
+}
+
+/* What was given last is called first, once. */
+static void closing_calls_backwards(void **state)
+{
+    (void)state;
+    struct opened opened;
+    assert_int_equal(open_job(&opened, only_a_source, NULL), WEIR_OK);
+    int number = 3;
+    weir_at_close(&opened.job, twice, &number);
+    weir_at_close(&opened.job, add_one, &number);
+    assert_int_equal(number, 3);
+    close_job(&opened);
+    assert_int_equal(number, 8);
+}
+
 /* ---- Order ----------------------------------------------------------------------------------- */
 
 static void late_inputs(weir_job *job)
@@ -419,6 +444,7 @@ int main(void)
         cmocka_unit_test(a_setting_that_nobody_asked_for_is_refused),
         cmocka_unit_test(options_come_from_outside),
         cmocka_unit_test(uris_come_from_outside),
+        cmocka_unit_test(closing_calls_backwards),
         cmocka_unit_test(nodes_are_in_graph_order),
         cmocka_unit_test(the_graph_is_json),
     };
