@@ -9,6 +9,10 @@
  *   ...
  *   last run   to the end of the input
  *
+ * Kafka 4.3.1, killed while it is its own controller, can drop the end of a transaction: then its
+ * marker cannot be read any more, and weir waits for ever, as it must. Such an attempt is given up,
+ * said on stderr, and begun again with a new topic and store.
+ *
  * A restart is over when a reader that waits at the end of the output has its first new record.
  * That reader is a process of its own, started before weir is. Into a store it is over with the
  * first decided epoch.
@@ -32,6 +36,7 @@ enum {
     ATTEMPTS = 5,
     LOOK_MS = 1,
     READY_MS = 10000, /* the reader is at the end by then */
+    STALL_S = 180, /* longer than weir, or Kafka, waits for anything that comes back */
 };
 
 struct point {
@@ -67,6 +72,7 @@ struct kills {
     char output[WR_BENCH_TOPIC_MAX]; /* topic; empty: none at this moment, or into the store */
     struct wr_arena arena;
     uint64_t random;
+    bool stalled; /* this attempt */
     struct wr_bench_damage *damage;
     struct wr_error *error;
 };
@@ -219,6 +225,21 @@ static weir_status run_once(struct kills *kills, struct wr_bench_victim *victim,
     return status;
 }
 
+static weir_status give_up(struct kills *kills, int attempt)
+{
+    struct wr_env *env = kills->bench->env;
+    static const char *const what =
+        "nothing was decided or forwarded for 180 s after a kill: Kafka has not ended a "
+        "transaction (docs/KAFKA.md, \"Limits\")";
+    if (attempt == ATTEMPTS - 1) {
+        return wr_fail(kills->error, WEIR_FATAL, WR_EXIT_UNAVAILABLE, "%s", what);
+    }
+    char text[WR_ERROR_TEXT_MAX];
+    snprintf(text, sizeof text, "%s; these kills begin again with a new topic", what);
+    env->log(env, WR_LOG_WARN, text);
+    return WEIR_OK;
+}
+
 static weir_status run_killed(struct kills *kills, struct wr_bench_victim *victim, int attempt)
 {
     struct wr_bench_damage *damage = kills->damage;
@@ -227,6 +248,10 @@ static weir_status run_killed(struct kills *kills, struct wr_bench_victim *victi
     for (int64_t run = 0; death.killed; run++) {
         struct wr_bench_moment moment = choose(kills, run, attempt);
         WR_TRY(run_once(kills, victim, &moment, run > 0, &death));
+        if (death.stalled) {
+            kills->stalled = true;
+            return give_up(kills, attempt);
+        }
         damage->kills += death.killed;
         if (run > 0 && death.recovery_us >= 0 && !moment.outside) {
             wr_histogram_add(&damage->recovery, death.recovery_us, 1);
@@ -281,12 +306,15 @@ static weir_status measure(struct kills *kills)
                                      .records = kills->cell->records,
                                      .outside = kill_broker,
                                      .restored = start_broker,
+                                     .stall_us = INT64_C(1000000) * STALL_S,
                                      .data = kills};
     WR_TRY(wr_bench_topic_fill(kills->bench, kills->cell, kills->error));
-    for (int attempt = 0; attempt == 0 || (attempt < ATTEMPTS &&
-                                           (kills->damage->kills < kills->wanted ||
-                                            kills->damage->broker_kills < kills->broker_wanted));
+    for (int attempt = 0;
+         attempt == 0 ||
+         (attempt < ATTEMPTS && (kills->stalled || kills->damage->kills < kills->wanted ||
+                                 kills->damage->broker_kills < kills->broker_wanted));
          attempt++) {
+        kills->stalled = false;
         remove_output(kills);
         WR_TRY(run_attempt(kills, &victim, attempt));
     }

@@ -71,11 +71,13 @@ struct wr_bench_victim {
     weir_status (*outside)(void *data, struct wr_error *error); /* NULL: no moment asks for it */
     weir_status (*restored)(void *data, struct wr_error *error);
     void *data; /* of both */
+    int64_t stall_us; /* a run that decides nothing for so long is given up; 0: it never is */
     struct wr_bench_pace pace;
 };
 
 struct wr_bench_death {
     bool killed; /* by the moment; else it ran to its end */
+    bool stalled; /* it was given up; then neither */
     int64_t started_us; /* when, of the monotonic clock */
     int64_t recovery_us; /* from then to the first decided epoch; -1: there was none */
 };

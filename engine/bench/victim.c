@@ -43,6 +43,8 @@ struct child {
     const struct wr_bench_moment *moment;
     struct page *page;
     struct wr_env env;
+    int64_t seen, seen_us; /* records that were decided, and when that was another number */
+    bool stalled; /* it was given up */
 };
 
 /* A part of `whole`. */
@@ -201,8 +203,20 @@ static weir_status outside_happens(const struct child *child, pid_t pid, struct 
     return victim->restored(victim->data, error);
 }
 
+/* Whether it has decided nothing for so long that it never will, where that can happen. */
+static bool is_stalled(struct child *child)
+{
+    int64_t records = atomic_load(&child->page->records);
+    int64_t stall_us = child->victim->stall_us;
+    if (records != child->seen || child->seen_us == 0) {
+        child->seen = records;
+        child->seen_us = now_us(child);
+    }
+    return stall_us > 0 && now_us(child) - child->seen_us > stall_us;
+}
+
 /* Until the child has ended, which it is helped to at its moment. */
-static weir_status watch(const struct child *child, pid_t pid, int64_t forked_us, int *status_out,
+static weir_status watch(struct child *child, pid_t pid, int64_t forked_us, int *status_out,
                          struct wr_error *error)
 {
     const struct timespec pause = {0, LOOK_US * 1000};
@@ -218,10 +232,12 @@ static weir_status watch(const struct child *child, pid_t pid, int64_t forked_us
         }
         stopped = stopped || wr_bench_stopped();
         bool waits = child->moment->outside && !outside; /* that comes first */
-        if (stopped || (!waits && now_us(child) >= due_us(child, forked_us, &reached_us))) {
+        child->stalled = child->stalled || is_stalled(child);
+        if (stopped || child->stalled ||
+            (!waits && now_us(child) >= due_us(child, forked_us, &reached_us))) {
             kill(pid, SIGKILL);
         }
-        if (!stopped && is_outside_due(child, &outside)) {
+        if (!stopped && !child->stalled && is_outside_due(child, &outside)) {
             if (outside_happens(child, pid, error) != WEIR_OK) {
                 kill(pid, SIGKILL);
                 waitpid(pid, status_out, 0);
@@ -239,8 +255,9 @@ static weir_status judge(const struct child *child, int status, bool *killed_out
 {
     const char *text = child->page->text;
     bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-    *killed_out = killed && !child->moment->never;
-    if (*killed_out || (WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
+    *killed_out = killed && !child->moment->never && !child->stalled;
+    if (*killed_out || (killed && child->stalled) ||
+        (WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
         return WEIR_OK;
     }
     if (WIFSIGNALED(status) && !wr_bench_is_request(WTERMSIG(status))) {
@@ -297,6 +314,7 @@ weir_status wr_bench_victim_run(struct wr_bench_victim *victim,
     }
     if (result == WEIR_OK) {
         int64_t first_us = atomic_load(&child.page->first_us);
+        death_out->stalled = child.stalled;
         death_out->started_us = forked_us;
         death_out->recovery_us = first_us ? first_us - forked_us : -1;
         learn(&victim->pace, child.page, forked_us);

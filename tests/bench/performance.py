@@ -36,7 +36,7 @@ BENCH = {  # weir bench, with these
     "many-keys": ["--keys", "2000000", "--cache", "512M", *ONE, "--seconds", "5", "--repeat", "2"],
     "slow": [*ONE, "--rate", "1000", "--seconds", "5", "--repeat", "3"],
     "paced": [*ONE, "--rate", "10000", "--seconds", "5", "--repeat", "3"],
-    "kafka": ["--kafka", str(ROOT / "tests" / "kafka" / "broker"), "--repeat", "5", "--kills", "5"],
+    "kafka": ["--kafka", str(ROOT / "tests" / "kafka" / "broker"), "--repeat", "5", "--kills", "3"],
     "kafka-restart": ["--kafka", str(ROOT / "tests" / "kafka" / "broker"), "--job", "count",
                       "--delivery", "exactly-once", "--keys", "2000000", "--cache", "512M",
                       "--records", "6000000", "--repeat", "1", "--kills", "6", "--broker-kills",
