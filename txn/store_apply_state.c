@@ -22,8 +22,8 @@ enum {
     GROUP = 8 * ROWS,
     ROW_TEXT_MAX = 24,
     LARGE = 1024, /* changes of an epoch that take room */
-    TRIM_STEP = 64, /* epochs */
-    TRIM_ROWS = 1024,
+    TRIM_STEP = 16, /* epochs */
+    TRIM_ROWS = 32, /* twice as many as come in a step, and few enough not to be a pause */
 };
 #define LARGE_TEXT "1024"
 
@@ -160,17 +160,16 @@ static weir_status put_folds(struct wr_store *store, const struct wr_epoch *epoc
 /* ---- Changes --------------------------------------------------------------------------------- */
 
 /* What an epoch changed stays in its row, and goes with it; what takes room goes as soon as table
- * `state` has it, some rows at a time: when they become free, and then now and again. */
+ * `state` has it, some rows now and again: all that a sweep frees at once would be a pause. */
 static weir_status trim_changes(struct wr_store *store, const struct wr_epoch *epoch,
                                 struct wr_error *error)
 {
     struct wr_ledger *ledger = &store->ledger;
-    bool news = epoch->folded_upto > ledger->folded;
-    int64_t upto = news ? epoch->folded_upto : ledger->folded;
+    int64_t upto = epoch->folded_upto > ledger->folded ? epoch->folded_upto : ledger->folded;
     int64_t last = upto < store->large_last ? upto : store->large_last;
     last = last < store->decided ? last : store->decided; /* this epoch has no row yet */
     ledger->folded = upto;
-    if (store->large_first > last || (!news && epoch->number % TRIM_STEP != 0)) {
+    if (store->large_first > last || epoch->number % TRIM_STEP != 0) {
         return WEIR_OK;
     }
     if (store->large_first == 0) { /* not yet known */
