@@ -83,7 +83,7 @@ weir_status wr_kafka_forward_wait(struct wr_kafka_outlet *outlet,
         if (now > until_us) {
             struct wr_error cause = forward->last;
             return wr_fail(error, WEIR_FATAL, WR_EXIT_UNAVAILABLE,
-                           "%.800s (waited %d s; nothing was decided)", cause.text,
+                           "%.800s (waited %d s; nothing was read)", cause.text,
                            WR_OUTSIDE_WAIT_MS / 1000);
         }
         if (!said && down) {
