@@ -54,7 +54,7 @@ install_what_is_missing()
         command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
     done
     [ -e /usr/include/stdio.h ] || packages+=(libc6-dev)
-    for pair in sqlite3:libsqlite3-dev libuv:libuv1-dev jansson:libjansson-dev \
+    for pair in sqlite3:libsqlite3-dev libuv:libuv1-dev jansson:libjansson-dev yajl:libyajl-dev \
         libisal:libisal-dev libxxhash:libxxhash-dev \
         zlib:zlib1g-dev rdkafka:librdkafka-dev; do
         have_library "${pair%%:*}" || packages+=("${pair#*:}")

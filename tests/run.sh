@@ -49,6 +49,7 @@ needs=(
     "zlib1g-dev:pkg-config --exists zlib"
     "librdkafka-dev:pkg-config --exists rdkafka"
     "libjansson-dev:pkg-config --exists jansson"
+    "libyajl-dev:pkg-config --exists yajl"
     "procps:command -v ps"
     "jq:command -v jq"
     "gnuplot-nox:command -v gnuplot"

@@ -289,6 +289,14 @@ def seeds():
         group + '{"id": 1, "next": {"0": 0, "2": 5}}}}', group + '{"id": 1, "next": {"0": 99}}}}',
         group + '{"id": 2, "next": {}}}}', group + '{"id": 1, "next": {"9": 1, "x": -1}}}}',
         group + "[]}}", "", "{}", "[]", "{", group.replace("1", "2", 1) + "{}}}", '{"format": 1}')]
+    yield "op_json", [bytes([fails]) + text.encode("latin-1") for fails, text in (
+        (255, '{"Bid":{"auction":1,"price":100,"channel":"Google","extra":"abc"}}'),
+        (2, '{"a":[1,-2.5e3,"x\\n\\u00e9\\ud83d\\ude00",null,true,false,{}],"a":"twice"}'),
+        (3, '[[[[[]]]],{"":{"b":"\xc3\xa9"}},""]'), (255, ' \t\r\n12 '), (1, '"alone"'),
+        (255, '[1e400,123456789012345678901,-0,0.1,1.0,9223372036854775807]'),
+        (255, '"\\ud800"'), (255, '"\xed\xa0\x80"'), (255, '"\xc0\x80"'), (255, '{"a\\u0000":1}'),
+        (0, '[1,]'), (0, '{"a":1,}'), (255, "[" * 70 + "]" * 70), (4, '"\\"\\\\\\/\\b"'),
+        (255, '\x0b1'), (255, '[1//c\n]'), (255, '"abc'), (255, "nul"))]
     yield "access_log", [line.encode() for line in LINES]
 
 
