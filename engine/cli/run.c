@@ -99,6 +99,7 @@ static const char help_options[] =
 "                           many files (?follow=true&compression=gzip&missing=\n"
 "                           fail|earliest|latest), gen:keyed,\n"
 "                           gen:lines (?records=N&keys=K&size=B&partitions=P),\n"
+"                           gen:nexmark (?records=N&seed=S&rate=R),\n"
 "                           log:TOPIC?store=FILE, another job's topic,\n"
 "                           kafka://HOST:PORT/TOPIC (?start=earliest|latest|\n"
 "                           OFFSET|TIME&partitions=0-3+7&missing=fail)\n"

@@ -1,5 +1,6 @@
-/* source_gen.c: gen:keyed and gen:lines, records made from their number alone, so that any stretch
- * can be made again. Record i is offset i / P of partition i % P; its time is i.
+/* source_gen.c: gen:keyed, gen:lines and gen:nexmark, records made from their number alone, so that
+ * any stretch can be made again. Record i is offset i / P of partition i % P; its time is i, but of
+ * gen:nexmark, which is gen_nexmark.c's.
  *
  * keyed: key = decimal text of i * 2654435761 mod K, value = i in 20 digits and filler up to `size`
  * bytes. lines: key absent, value = words up to `size` bytes; a word is its rank in a vocabulary of
@@ -14,11 +15,11 @@
 #include <string.h>
 
 #include "engine/sources/source.h"
+#include "engine/sources/source_gen.h"
 #include "txn/base/assert.h"
 #include "txn/base/random.h"
 
 enum {
-    DIGITS = 20, /* of a uint64_t */
     WORD_BYTES_MAX = 16, /* of the highest rank, and what a store of it may write beyond */
     RANK_BITS = 48, /* of the fraction of a rank's logarithm */
     WORDS_READY = 65536, /* words of a vocabulary that are made once, of three syllables at most */
@@ -28,14 +29,18 @@ struct word {
     unsigned char text[7], size;
 };
 
+enum kind { KEYED, LINES, NEXMARK };
+static const char *const kinds[] = {"keyed", "lines", "nexmark"};
+
 struct gen_source {
     struct wr_source base;
-    bool lines;
+    enum kind kind;
     uint64_t records, keys, seed, partitions, rate; /* rate 0: unlimited */
     size_t size;
     uint64_t log_keys; /* log2(keys + 1), piecewise linear, RANK_BITS of fraction */
     struct word *words; /* of the ranks below words_ready */
     uint64_t words_ready;
+    const struct wr_nexmark *nexmark;
     char filler;
     int64_t *first; /* per partition: where this run began */
 };
@@ -47,15 +52,10 @@ static struct gen_source *gen_of(struct wr_source *source)
 
 /* ---- One record ------------------------------------------------------------------------------ */
 
-static const char two_digits[201] = "00010203040506070809101112131415161718192021222324"
-                                    "25262728293031323334353637383940414243444546474849"
-                                    "50515253545556575859606162636465666768697071727374"
-                                    "75767778798081828384858687888990919293949596979899";
-
 static void eight_digits(unsigned char *at, uint32_t value)
 {
     for (int i = 6; i >= 0; i -= 2) {
-        memcpy(at + i, two_digits + (value % 100) * 2, 2);
+        memcpy(at + i, wr_two_digits + (value % 100) * 2, 2);
         value /= 100;
     }
 }
@@ -67,35 +67,18 @@ static void put_digits(unsigned char *at, uint64_t value)
     uint32_t top = (uint32_t)(high / 100000000); /* at most 4 digits */
     eight_digits(at + 12, (uint32_t)(value % 100000000));
     eight_digits(at + 4, (uint32_t)(high % 100000000));
-    memcpy(at, two_digits + top / 100 * 2, 2);
-    memcpy(at + 2, two_digits + top % 100 * 2, 2);
+    memcpy(at, wr_two_digits + top / 100 * 2, 2);
+    memcpy(at + 2, wr_two_digits + top % 100 * 2, 2);
 }
 
-/* Decimal text without leading zeros, written to end at `end`; returns its first byte. */
-static unsigned char *put_number(unsigned char *end, uint64_t value)
-{
-    while (value >= 100) {
-        end -= 2;
-        memcpy(end, two_digits + (value % 100) * 2, 2);
-        value /= 100;
-    }
-    if (value >= 10) {
-        end -= 2;
-        memcpy(end, two_digits + value * 2, 2);
-        return end;
-    }
-    *--end = (unsigned char)('0' + value);
-    return end;
-}
-
-/* `at` has room for DIGITS + size bytes. */
+/* `at` has room for WR_DIGITS + size bytes. */
 static void make_keyed(const struct gen_source *gen, uint64_t i, unsigned char *at,
                        weir_record *record)
 {
-    unsigned char *value = at + DIGITS;
-    unsigned char *key = put_number(value, i * UINT64_C(2654435761) % gen->keys);
+    unsigned char *value = at + WR_DIGITS;
+    unsigned char *key = wr_put_number(value, i * UINT64_C(2654435761) % gen->keys);
     put_digits(value, i);
-    memset(value + DIGITS, gen->filler, gen->size - DIGITS);
+    memset(value + WR_DIGITS, gen->filler, gen->size - WR_DIGITS);
     record->key = (weir_bytes){key, (size_t)(value - key)};
     record->value = (weir_bytes){value, gen->size};
 }
@@ -156,6 +139,39 @@ static void make_line(const struct gen_source *gen, uint64_t i, unsigned char *a
     record->value = (weir_bytes){at, (size_t)(end - at)};
 }
 
+/* What the largest record needs, with what is written behind it. */
+static size_t room_of(const struct gen_source *gen)
+{
+    switch (gen->kind) {
+    case KEYED:
+        return gen->size + WR_DIGITS;
+    case LINES:
+        return gen->size + WORD_BYTES_MAX;
+    case NEXMARK:
+        return WR_NEXMARK_BYTES_MAX;
+    }
+    return 0;
+}
+
+/* Record i at `at`; returns how many bytes are its own. */
+static inline size_t make(const struct gen_source *gen, uint64_t i, unsigned char *at,
+                          weir_record *record)
+{
+    *record = (weir_record){.time_ms = (int64_t)(i & INT64_MAX)};
+    switch (gen->kind) {
+    case KEYED:
+        make_keyed(gen, i, at, record);
+        return WR_DIGITS + gen->size;
+    case LINES:
+        make_line(gen, i, at, record);
+        return record->value.size;
+    case NEXMARK:
+        wr_nexmark_make(gen->nexmark, i, at, record);
+        return record->value.size;
+    }
+    return 0;
+}
+
 /* ---- Polling --------------------------------------------------------------------------------- */
 
 /* The offset below which records are due, as a stream of `rate` records a second that started when
@@ -200,28 +216,24 @@ static weir_status gen_poll(struct wr_source *source, struct wr_source_partition
         partition->due_us = due_us(gen, partition);
         return WEIR_OK;
     }
-    size_t room = gen->size + (gen->lines ? WORD_BYTES_MAX : DIGITS);
-    size_t count = WR_POLL_BYTES_MAX / room;
-    count = count > WR_POLL_RECORDS_MAX ? WR_POLL_RECORDS_MAX : count + !count;
+    size_t room = room_of(gen), count = WR_POLL_RECORDS_MAX;
     count = (int64_t)count > limit - partition->next ? (size_t)(limit - partition->next) : count;
-    unsigned char *at = wr_arena_alloc(&polled->arena, count * room);
+    size_t bytes = count * room < WR_POLL_BYTES_MAX ? count * room : WR_POLL_BYTES_MAX;
+    bytes = bytes < room ? room : bytes;
+    unsigned char *at = wr_arena_alloc(&polled->arena, bytes);
     if (!at || !wr_polled_reserve(polled, count)) {
         return wr_fail_memory(error);
     }
-    for (size_t n = 0; n < count; n++, at += room) {
+    const unsigned char *end = at + bytes;
+    size_t n = 0;
+    for (; n < count && (size_t)(end - at) >= room; n++) {
         int64_t offset = partition->next++;
         uint64_t i = (uint64_t)offset * gen->partitions + (uint64_t)partition->index;
-        weir_record *record = &polled->records[n];
-        *record = (weir_record){.time_ms = (int64_t)(i & INT64_MAX)};
-        if (gen->lines) {
-            make_line(gen, i, at, record);
-        } else {
-            make_keyed(gen, i, at, record);
-        }
+        at += make(gen, i, at, &polled->records[n]);
         polled->offsets[n] = offset;
         polled->nexts[n] = offset + 1;
     }
-    polled->count = count;
+    polled->count = n;
     *more_out = WR_SOURCE_MORE;
     return WEIR_OK;
 }
@@ -300,15 +312,16 @@ static const struct wr_source_ops gen_ops = {
 static weir_status read_parameters(struct gen_source *gen, const struct wr_endpoint *endpoint,
                                    struct wr_error *error)
 {
-    int64_t size_min = gen->lines ? 1 : DIGITS;
-    int64_t size_max = gen->lines ? WR_RECORD_BYTES_MAX : WR_RECORD_BYTES_MAX - DIGITS;
+    bool lines = gen->kind == LINES;
+    int64_t size_min = lines ? 1 : WR_DIGITS;
+    int64_t size_max = lines ? WR_RECORD_BYTES_MAX : WR_RECORD_BYTES_MAX - WR_DIGITS;
     struct {
         const char *name;
         int64_t min, max, fallback, value;
     } list[] = {
         {"records", 0, INT64_MAX, INT64_MAX, 0},
-        {"keys", 1, gen->lines ? INT64_C(1) << 32 : INT64_MAX, gen->lines ? 10000 : 1000, 0},
-        {"size", size_min, size_max, gen->lines ? 80 : 100, 0},
+        {"keys", 1, lines ? INT64_C(1) << 32 : INT64_MAX, lines ? 10000 : 1000, 0},
+        {"size", size_min, size_max, lines ? 80 : 100, 0},
         {"seed", 0, INT64_MAX, 0, 0},
         {"partitions", 1, WR_PARTITIONS_MAX, 1, 0},
         {"rate", 1, 1000000000, 0, 0},
@@ -350,10 +363,12 @@ static weir_status make_partitions(struct gen_source *gen, struct wr_arena *aren
                                    struct wr_error *error)
 {
     size_t count = (size_t)gen->partitions;
-    char identity[200];
-    snprintf(identity, sizeof identity,
-             "gen:%s;keys=%" PRIu64 ";size=%zu;seed=%" PRIu64 ";partitions=%zu",
-             gen->lines ? "lines" : "keyed", gen->keys, gen->size, gen->seed, count);
+    char identity[200], shape[64] = "";
+    if (gen->kind != NEXMARK) {
+        snprintf(shape, sizeof shape, ";keys=%" PRIu64 ";size=%zu", gen->keys, gen->size);
+    }
+    snprintf(identity, sizeof identity, "gen:%s%s;seed=%" PRIu64 ";partitions=%zu",
+             kinds[gen->kind], shape, gen->seed, count);
     const char *kept = wr_arena_string(arena, identity);
     struct wr_source_partition **partitions = wr_partitions_new(arena, count);
     gen->first = wr_arena_zalloc(arena, count * sizeof *gen->first);
@@ -389,12 +404,19 @@ weir_status wr_source_gen_open(struct wr_env *env, const char *name,
     }
     gen->base = (struct wr_source){.ops = &gen_ops, .env = env, .name = name};
     gen->base.bounded = wr_endpoint_parameter(endpoint, "records") != NULL;
-    gen->lines = strcmp(endpoint->path, "lines") == 0;
+    while (strcmp(endpoint->path, kinds[gen->kind]) != 0) { /* one of them: was checked */
+        gen->kind++;
+    }
     WR_TRY(read_parameters(gen, endpoint, error));
     /* The filler shows the seed: x for 0, then y, z, a, b, ... */
     gen->filler = (char)('a' + (gen->seed % 26 + 23) % 26);
-    if (gen->lines) {
+    if (gen->kind == LINES) {
         WR_TRY(make_words(gen, arena, error));
+    } else if (gen->kind == NEXMARK) {
+        gen->nexmark = wr_nexmark_new(gen->seed, arena);
+        if (!gen->nexmark) {
+            return wr_fail_memory(error);
+        }
     }
     WR_TRY(make_partitions(gen, arena, error));
     gen->base.paced_from_us = gen->rate ? env->monotonic_us(env) : 0;
