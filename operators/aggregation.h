@@ -1,11 +1,11 @@
-/* aggregation.h: how a weir_aggregation is applied: by weir_aggregate to one total a key, by windows
- * to one total each.
+/* aggregation.h: how a weir_aggregation is applied: by weir_aggregate to one total a key, by
+ * windows to one total each.
  *
  * A call has two halves, because what was put can no longer be rejected. First everything that asks
  * the author's functions: id, add, subtract, merge, change; each says false once the call has
- * rejected or failed, and then it returns and does nothing else. They change no state, what is to
- * become of the ids gathers in a struct wr_aggregation_ids. Then wr_aggregation_keep, and the
- * caller's own weir_put of totals, and then weir_emit.
+ * rejected or is out of memory, and then it returns and does nothing else. They change no state:
+ * what is to become of the ids gathers in a struct wr_aggregation_ids. Then wr_aggregation_keep,
+ * and the caller's own weir_put of totals, and then weir_emit.
  *
  *     struct wr_aggregation_ids ids = {.prefix = start, .use = WR_USE_WINDOWS};
  *     weir_bytes id, total = so_far;
@@ -74,8 +74,8 @@ bool wr_aggregation_subtract(weir_ctx *ctx, const weir_aggregation *aggregation,
                              weir_bytes *total);
 
 /* *total, whose ids are at ids->prefix, with `other`, whose ids are at `prefix`, made a part of it:
- * those ids move. Either total may be absent. With two prefixes that are the same only the totals
- * are merged. */
+ * those ids move. Either total may be absent: so the ids of a session that begins earlier now move
+ * to its new prefix. The two prefixes must differ. */
 bool wr_aggregation_merge(weir_ctx *ctx, const weir_aggregation *aggregation,
                           struct wr_aggregation_ids *ids, weir_bytes other, weir_bytes prefix,
                           weir_bytes *total);

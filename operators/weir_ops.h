@@ -28,7 +28,8 @@ WEIR_BEGIN_C
 /* Whether a record goes on; it must depend on the record and arg alone. */
 typedef bool (*weir_predicate_fn)(const weir_record *in, void *arg);
 /* Keeps the records for which the predicate holds, unchanged. Of a change, the predicate is asked
- * about both values: a row that no longer passes is gone from the table of those that do. */
+ * about both values, each as a record without `old`, and not about an absent one: a row that no
+ * longer passes is gone from the table of those that do. */
 WEIR_EXPORT weir_stream *weir_filter(weir_stream *in, const char *name, weir_predicate_fn holds,
                                      void *arg);
 
@@ -40,7 +41,8 @@ WEIR_EXPORT weir_stream *weir_map(weir_stream *in, const char *name, weir_map_fn
 
 /* A value made from a record. Absent is a value. */
 typedef weir_bytes (*weir_value_fn)(weir_ctx *ctx, const weir_record *in, void *arg);
-/* Replaces the value. Of a change, `old` goes through fn too; absent ones stay absent. */
+/* Replaces the value. Of a change, `old` goes through fn too. Absent ones stay absent, and fn is
+ * not asked about them. */
 WEIR_EXPORT weir_stream *weir_map_values(weir_stream *in, const char *name, weir_value_fn fn,
                                          void *arg);
 
@@ -51,13 +53,15 @@ static inline weir_stream *weir_flat_map(weir_stream *in, const char *name, weir
 }
 
 /* Gives each record the key that fn returns (Kafka Streams' selectKey and groupBy). All keys of a
- * job are in one store, so nothing has to be repartitioned. Of a change that moves a row to another
- * key, the row is taken from the old key and added to the new one: two records. */
+ * job are in one store, so nothing has to be repartitioned. An absent key is one, too. Of a change,
+ * fn is asked about both values, each as a record without `old`: where the row moves to another
+ * key, it is taken from the old one and added to the new one: two records. */
 WEIR_EXPORT weir_stream *weir_key_by(weir_stream *in, const char *name, weir_value_fn fn,
                                      void *arg);
 
 /* Splits by predicate: a record goes to weir_side(node, i + 1) of the first holds[i] that holds,
- * and to the node's own stream when none does. At most 15; the array is copied. */
+ * and to the node's own stream when none does. Of a change that moves a row to another side, the
+ * row is taken from the one where it was. 1 to 15; the array is copied. */
 WEIR_EXPORT weir_stream *weir_branch(weir_stream *in, const char *name,
                                      const weir_predicate_fn *holds, unsigned count, void *arg);
 
@@ -71,8 +75,8 @@ WEIR_EXPORT weir_stream *weir_peek(weir_stream *in, const char *name, weir_peek_
 
 /* ---- One value for each key: kept for ever, unless removed ----------------------------------- */
 
-/* The last value of each key (Kafka Streams' toTable): emits changes. An absent value removes the
- * row, and emits nothing when there was none. Absent keys are rejected. */
+/* The last value of each key (Kafka Streams' toTable), by arrival: emits changes. An absent value
+ * removes the row, and emits nothing when there was none. Absent keys are rejected. */
 WEIR_EXPORT weir_stream *weir_table(weir_stream *in, const char *name);
 
 /* From when to when: of a session, its first record and `gap` after its last. */
@@ -86,48 +90,55 @@ typedef bool (*weir_number_fn)(const weir_record *in, void *arg, int64_t *out);
 /* Two values made one. */
 typedef weir_bytes (*weir_reduce_fn)(weir_ctx *ctx, weir_bytes so_far, weir_bytes value, void *arg);
 
-/* How records become one value. Functions that are NULL do what is said beside them; `so_far` is
- * absent for a key without a value. What they return is copied; weir_scratch is the place for it.
- * Made by weir_count and so on, or by hand. The structure is copied. */
+/* How records become one value, the total. Functions that are NULL do what is said beside them.
+ * What they return is copied; weir_scratch is the place for it. They may reject the record, which
+ * then has no effect at all. Made by weir_count and so on, or by hand. The structure is copied. */
 typedef struct weir_aggregation weir_aggregation;
 struct weir_aggregation {
-    /* The value with `in` added. Absent: the key has no value any more. */
+    /* The total with `in` added; so_far is absent for a key without one. What is returned absent
+     * leaves the key without a total. */
     weir_bytes (*add)(weir_ctx *ctx, weir_bytes so_far, const weir_record *in,
                       const weir_aggregation *self);
-    /* The value with `in` (the value a change replaced) taken out. NULL: changes are rejected. */
+    /* The total with `in` (the value a change replaced) taken out. Not asked for a key without a
+     * total: that change is rejected. NULL: all changes are rejected. */
     weir_bytes (*subtract)(weir_ctx *ctx, weir_bytes so_far, const weir_record *in,
                            const weir_aggregation *self);
-    /* Two values of one key made one, for sessions that merge. NULL: no sessions. */
+    /* Two totals of one key made one, for sessions that merge. NULL: no sessions. */
     weir_bytes (*merge)(weir_ctx *ctx, weir_bytes a, weir_bytes b, const weir_aggregation *self);
-    /* What is emitted for a value. `window` is NULL without windows. Its key must not depend on
-     * `total`. NULL: this key, `total` as it is, the time at hand, and of a window the headers
-     * window_start and window_end, in milliseconds as decimal text. */
+    /* What is emitted for a total, which is not absent. `window` is NULL without windows. Its key
+     * must not depend on `total`; its time is set afterwards. NULL: this key, `total` as it is, and
+     * the record's headers, or of a window the headers window_start and window_end, in milliseconds
+     * as decimal text. */
     weir_record (*result)(weir_ctx *ctx, weir_bytes total, const weir_window *window,
                           const weir_aggregation *self);
-    /* Only the first record of each such id counts, exactly: a set of ids is kept beside the value
-     * (with how many have it, where changes come in). NULL: all count. */
+    /* Only the first record of each such id counts, exactly: a set of ids is kept beside the total
+     * (where `subtract` is there: with how many have it, so that taking out the last one counts). A
+     * record without an id is rejected. NULL: all count. */
     weir_value_fn distinct;
     weir_number_fn number; /* of sum, min, max, average; NULL: the value is decimal text */
     weir_reduce_fn reduce;
     void *arg; /* what distinct, number and reduce are given */
 };
 
-/* So many records. */
+/* So many records. A count that came to nothing by changes is 0, and stays. */
 WEIR_EXPORT weir_aggregation weir_count(void);
 /* So many different ids (with id NULL: values). */
 WEIR_EXPORT weir_aggregation weir_count_distinct(weir_value_fn id, void *arg);
-/* Of numbers: a sum that leaves 64 bits rejects the record; an average is of exact sums, written
- * with up to 17 digits. min and max take no changes (a minimum cannot be taken out of one). */
+/* Of numbers: a sum that leaves 64 bits rejects the record. min and max take no changes (a minimum
+ * cannot be taken out of one). An average is an exact sum divided, with up to 17 digits; its total
+ * is the text SUM/COUNT, which its `result` makes the quotient, and is gone with its last
+ * record. */
 WEIR_EXPORT weir_aggregation weir_sum(weir_number_fn number, void *arg);
 WEIR_EXPORT weir_aggregation weir_min(weir_number_fn number, void *arg);
 WEIR_EXPORT weir_aggregation weir_max(weir_number_fn number, void *arg);
 WEIR_EXPORT weir_aggregation weir_average(weir_number_fn number, void *arg);
-/* The first value as it is, then fn of what there is and the next value. Sessions merge by fn. */
+/* The first value as it is, then fn of what there is and the next value. Sessions merge by fn.
+ * Takes no changes, unless you give it a `subtract`. */
 WEIR_EXPORT weir_aggregation weir_reduce(weir_reduce_fn fn, void *arg);
 
-/* One value for each key, emitted after each record as a change, at that record's time. Of a change
- * that comes in, `old` is subtracted and then the value added. Absent keys, and absent values
- * without an `old`, are rejected. */
+/* One total for each key, emitted after each record as a change, at that record's time, also when
+ * it is what it was. Of a change that comes in, `old` is subtracted and then the value added.
+ * Absent keys, and absent values without an `old`, are rejected. */
 WEIR_EXPORT weir_stream *weir_aggregate(weir_stream *in, const char *name,
                                         weir_aggregation aggregation);
 
@@ -160,7 +171,8 @@ typedef struct weir_windows {
     weir_late late;
 } weir_windows;
 
-/* [start, start + size), starting at multiples of `advance` since 1970 (size itself: tumbling). */
+/* [start, start + size), starting at multiples of `advance` since 1970 (size itself: tumbling). At
+ * most 10,000 windows for each record. */
 static inline weir_windows weir_hopping(int64_t size_ms, int64_t advance_ms)
 {
     weir_windows windows = {WEIR_WINDOW_HOPPING, size_ms,         advance_ms, 0,
@@ -173,7 +185,9 @@ static inline weir_windows weir_tumbling(int64_t size_ms)
 }
 /* A window for each different set of records that are at most `difference` apart (Kafka Streams'
  * SlidingWindows): for a record at t, [t - difference, t] and, when there are any in it,
- * [t + 1, t + 1 + difference]. Keeps the records' values. */
+ * [t + 1, t + 1 + difference]. With both ends in, so end_ms is start + difference + 1. As in Kafka,
+ * the first one of 0 <= t < difference is [0, difference]. A new window begins with what came
+ * before: keeps the records' values, without headers, while a window may need them. */
 static inline weir_windows weir_sliding(int64_t difference_ms)
 {
     weir_windows windows = weir_hopping(difference_ms, 0);
@@ -181,8 +195,10 @@ static inline weir_windows weir_sliding(int64_t difference_ms)
     return windows;
 }
 /* Records at most `gap` apart, both ends in: a session is [first, last + gap). A record that is
- * near enough to several makes them one; of the sessions that are gone, WEIR_EMIT_UPDATES emits
- * that (an absent value). A late record that touches an open session is a part of it. */
+ * near enough to several makes them one; of the sessions that are gone (a session is known by its
+ * start and its result's key), WEIR_EMIT_UPDATES emits that: an absent value. A late record that
+ * touches an open session is a part of it. Each record costs in proportion to its key's open
+ * sessions: one or two, unless grace or disorder are many times the gap. */
 static inline weir_windows weir_session(int64_t gap_ms)
 {
     weir_windows windows = weir_hopping(gap_ms, 0);
@@ -190,8 +206,10 @@ static inline weir_windows weir_session(int64_t gap_ms)
     return windows;
 }
 /* The last `size` records of a key in the order they came, each time `advance` more have come
- * (Flink's countWindow); closed when full, whatever the time. start and end are the first and last
- * record's time. Keeps `size` records' values. */
+ * (Flink's countWindow, so the first windows may have fewer); emitted then, once, whatever the
+ * time: grace, emit and late make no difference. start and end are the first and last record's
+ * time. Keeps `size` records' values for each key, without headers, for ever; where windows do not
+ * overlap, one total until the window is full. */
 static inline weir_windows weir_count_windows(int64_t size, int64_t advance)
 {
     weir_windows windows = weir_hopping(size, advance);
@@ -199,8 +217,10 @@ static inline weir_windows weir_count_windows(int64_t size, int64_t advance)
     return windows;
 }
 
-/* One value for each key and window. Emitted at the record's time, or when it closes at end - 1.
- * Absent keys and values are rejected, and so are changes. */
+/* One value for each key and window. Emitted at the record's time, or when it closes at end - 1,
+ * whatever time the aggregation's `result` says; of several windows of a record the earliest first.
+ * The watermark that counts is the node's as the records before this one moved it. Keeps a total
+ * for each key and open window. Absent keys and values are rejected, and so are changes. */
 WEIR_EXPORT weir_stream *weir_window_by(weir_stream *in, const char *name, weir_windows windows,
                                         weir_aggregation aggregation);
 
@@ -271,18 +291,24 @@ WEIR_EXPORT weir_stream *weir_lookup_sqlite(weir_stream *in, const char *name, c
 /* ---- Others ---------------------------------------------------------------------------------- */
 
 /* Lets the first record of each id of a key pass, and forgets the id once the watermark has reached
- * that record's time + ttl (0: never). id NULL: the key alone. */
+ * that record's time + ttl (0: never); where it has already, the record passes and nothing is kept.
+ * id NULL: the key alone. With ids, records without a key are one key's. Absent ids are rejected,
+ * and without ids absent keys. */
 WEIR_EXPORT weir_stream *weir_deduplicate(weir_stream *in, const char *name, weir_value_fn id,
                                           void *arg, int64_t ttl_ms);
 
-/* What a ranked row is emitted as; NULL: key KEY/RANK, the value as it came, the header rank. The
- * key must be another for each rank. rank 1 is the best. */
+/* What a ranked row (key, value and time of a record that came; headers are not kept) is emitted
+ * as; NULL: key KEY/RANK, the value as it came, the header rank. The key must be another for each
+ * rank, and not depend on the row; the time is set afterwards. rank 1 is the best. */
 typedef weir_record (*weir_ranked_fn)(weir_ctx *ctx, const weir_record *row, int64_t rank,
                                       void *arg);
-/* The n best rows of each key, the highest number first, then the earliest time, then the first to
- * come: a table of KEY and RANK, so it emits changes for each rank whose row is another now, and an
- * absent value for a rank that is empty again. From a stream, n rows are kept for each key; from a
- * table's changes (`changes`), which may take rows away again, all of them. */
+/* The n (1 to 10,000) best rows of each key, the highest number first, then the earliest time, then
+ * the first to come: a table of KEY and RANK, so it emits changes for each rank whose row is
+ * another now, and an absent value for a rank that is empty again, at the time of the record that
+ * did it. number NULL: the value is decimal text. From a stream, n rows are kept for each key, for
+ * ever; from a table's changes (`changes`), which may take rows away again, all of them, and what
+ * `old` takes away is a row of the same value. Absent keys, absent values without an `old`, and
+ * changes where none are expected are rejected. */
 WEIR_EXPORT weir_stream *weir_top(weir_stream *in, const char *name, int64_t n, bool changes,
                                   weir_number_fn number, weir_ranked_fn ranked, void *arg);
 
@@ -294,7 +320,8 @@ WEIR_EXPORT weir_bytes weir_format(weir_ctx *ctx, const char *format, ...) WEIR_
 /* A parsed JSON value, in this call's memory. All functions take NULL for a value that is not there
  * and then find nothing, so that reading a field of a field needs one check at the end. */
 typedef struct weir_json weir_json;
-/* NULL: not one JSON value with nothing after it (RFC 8259), nested deeper than 64, or no memory. */
+/* NULL: not one JSON value with nothing after it (RFC 8259), nested deeper than 64, or no
+ * memory. */
 WEIR_EXPORT const weir_json *weir_json_parse(weir_ctx *ctx, weir_bytes text);
 /* A member of an object (of several with this name, the last), an item of an array, how many it
  * has (0 for what is no array or object). */
