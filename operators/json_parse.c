@@ -5,7 +5,8 @@
  *
  * yajl takes more than RFC 8259 allows, so the text is looked through before: all of it must be
  * UTF-8 (no overlong forms, no surrogates), without control characters but tab, newline and return,
- * and an escaped surrogate must be one of a pair. What yajl allocates is the call's memory too; it
+ * and an escaped surrogate must be one of a pair; and what follows the value is looked at after,
+ * since yajl lets a token that does not end pass there. What yajl allocates is the call's memory too; it
  * does not check for NULL, so running out leaves it by longjmp.
  *
  * SPDX-License-Identifier: Apache-2.0 */
@@ -254,6 +255,14 @@ static void release(void *data, void *block)
     (void)block;
 }
 
+static bool is_blank(const unsigned char *at, const unsigned char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')) {
+        at++;
+    }
+    return at == end;
+}
+
 const weir_json *weir_json_parse(weir_ctx *ctx, weir_bytes text)
 {
     struct parse parse = {.ctx = ctx, .text = text.data};
@@ -268,7 +277,9 @@ const weir_json *weir_json_parse(weir_ctx *ctx, weir_bytes text)
     }
     yajl_handle yajl = yajl_alloc(&callbacks, &memory, &parse);
     yajl_config(yajl, yajl_dont_validate_strings, 1); /* is_clean did, and better */
+    yajl_config(yajl, yajl_allow_trailing_garbage, 1); /* is_blank will */
     bool good = yajl_parse(yajl, at, text.size) == yajl_status_ok &&
+                is_blank(at + yajl_get_bytes_consumed(yajl), at + text.size) &&
                 yajl_complete_parse(yajl) == yajl_status_ok;
     return good ? parse.values : NULL;
 }
