@@ -15,6 +15,7 @@ struct pushed { /* one partition of one source */
 struct kit_input {
     char name[WR_NAME_BYTES_MAX + 1];
     struct pushed *partitions;
+    bool ended; /* nothing is pushed any more */
     struct kit_input *next;
 };
 

@@ -40,7 +40,7 @@ static weir_status kit_poll(struct wr_source *source, struct wr_source_partition
     const struct pushed *pushed = &kit->input->partitions[partition->index];
     size_t from = (size_t)partition->next;
     size_t count = pushed->count > from ? pushed->count - from : 0;
-    *more_out = WR_SOURCE_WAIT;
+    *more_out = kit->input->ended && count == 0 ? WR_SOURCE_ENDED : WR_SOURCE_WAIT;
     if (count > WR_POLL_RECORDS_MAX) {
         count = WR_POLL_RECORDS_MAX;
     }
@@ -154,6 +154,11 @@ void weir_test_push(weir_test *test, const char *source, int partition, const we
     if (!input) {
         wr_kit_no_memory();
     }
+    if (input->ended) {
+        (void)wr_fail(&test->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                      "weir_test_push: source `%.64s` was ended by weir_test_end", source);
+        return;
+    }
     struct pushed *pushed = &input->partitions[partition];
     if (pushed->count == pushed->capacity) {
         size_t capacity = pushed->capacity ? pushed->capacity * 2 : 64;
@@ -176,6 +181,18 @@ void weir_test_push(weir_test *test, const char *source, int partition, const we
     }
     copy.headers = headers;
     pushed->records[pushed->count++] = copy;
+}
+
+weir_status weir_test_end(weir_test *test, const char *source)
+{
+    if (check_push(test, source, 0)) {
+        struct kit_input *input = input_of(test, source);
+        if (!input) {
+            wr_kit_no_memory();
+        }
+        input->ended = true;
+    }
+    return weir_test_run(test);
 }
 
 void weir_test_text(weir_test *test, const char *source, const char *key, const char *value,

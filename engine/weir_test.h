@@ -58,6 +58,9 @@ WEIR_EXPORT weir_status weir_test_run(weir_test *test);
 /* Moves the event time of all partitions of a source to time_ms, as a record with it would, and
  * runs. */
 WEIR_EXPORT weir_status weir_test_advance(weir_test *test, const char *source, int64_t time_ms);
+/* Says that this source has been read to its end, as a file may be, and runs: it holds no watermark
+ * back any more. A later push to it is a mistake. */
+WEIR_EXPORT weir_status weir_test_end(weir_test *test, const char *source);
 /* Moves the wall clock on, and runs. */
 WEIR_EXPORT weir_status weir_test_clock(weir_test *test, int64_t milliseconds);
 /* Moves the watermark to the end of time, and runs. */

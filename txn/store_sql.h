@@ -1,6 +1,6 @@
 /* store_sql.h: what the store's files share about SQLite: one connection with what is being done on
  * it, prepared statements, binding and reading bytes, and errors. The only file that includes
- * sqlite3.h.
+ * sqlite3.h, but for operators/lookup_sqlite.c, which asks databases that are no store.
  *
  * Absent bytes are bound as NULL where a column may be NULL (wr_sql_bytes), and as the integer 0
  * where they are part of a key (wr_sql_key): an integer sorts before every blob, as absent does
