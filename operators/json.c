@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PLAIN_MAX = 18 }; /* digits that fit 64 bits, whatever they are */
+
 /* ---- Looking --------------------------------------------------------------------------------- */
 
 static bool is_a(const weir_json *value, enum wr_json_kind kind)
@@ -139,6 +141,20 @@ static bool magnitude_of(const char *text, const char *end, uint64_t *out)
     return fits;
 }
 
+/* The same of what nearly all numbers are: at most PLAIN_MAX digits and nothing else. */
+static bool plain_magnitude_of(const char *text, const char *end, uint64_t *out)
+{
+    uint64_t magnitude = 0;
+    if (end - text > PLAIN_MAX) {
+        return false;
+    }
+    for (; text < end && is_digit(*text); text++) {
+        magnitude = magnitude * 10 + (uint64_t)(*text - '0');
+    }
+    *out = magnitude;
+    return text == end;
+}
+
 bool weir_json_i64(const weir_json *value, int64_t *out)
 {
     if (!is_a(value, IS_NUMBER)) {
@@ -147,7 +163,8 @@ bool weir_json_i64(const weir_json *value, int64_t *out)
     const char *text = value->text, *end = text + value->size;
     bool negative = *text == '-';
     uint64_t magnitude = 0;
-    if (!magnitude_of(text + negative, end, &magnitude) ||
+    if ((!plain_magnitude_of(text + negative, end, &magnitude) &&
+         !magnitude_of(text + negative, end, &magnitude)) ||
         magnitude > (uint64_t)INT64_MAX + negative) {
         return false;
     }

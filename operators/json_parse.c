@@ -6,8 +6,8 @@
  * yajl takes more than RFC 8259 allows, so the text is looked through before: all of it must be
  * UTF-8 (no overlong forms, no surrogates), without control characters but tab, newline and return,
  * and an escaped surrogate must be one of a pair; and what follows the value is looked at after,
- * since yajl lets a token that does not end pass there. What yajl allocates is the call's memory too; it
- * does not check for NULL, so running out leaves it by longjmp.
+ * since yajl lets a token that does not end pass there. What yajl allocates is the call's memory
+ * too; it does not check for NULL, so running out leaves it by longjmp.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "operators/json.h"
