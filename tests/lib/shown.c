@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/lib/shown.h"
+#include "txn/base/random.h"
 
 enum { LINE_MAX_BYTES = 4096, CRASHES_MAX = 3 };
 
@@ -212,6 +213,18 @@ void shown_check(void (*define)(weir_job *), const char *lines, const char *expe
         assert_string_equal(found, expected);
         free(found);
     }
+}
+
+char *shown_random(void (*define)(weir_job *), const char *lines, uint64_t *random)
+{
+    static const int64_t caches[] = {-1, 300, 2000, 0};
+    uint64_t chance = wr_random_next(random);
+    weir_test_options options = {.epoch_records =
+                                     chance & 1 ? 1 + (int64_t)((chance >> 1) % 20) : 0,
+                                 .cache_bytes = caches[(chance >> 10) % 4],
+                                 .decide_late = (chance >> 12) & 1};
+    bool step = (chance >> 13) & 1;
+    return shown_run(define, lines, &options, step, (enum shown_crash)((chance >> 14) % 3));
 }
 
 void shown_refused(void (*define)(weir_job *), const char *text)

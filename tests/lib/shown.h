@@ -36,6 +36,9 @@ char *shown_run(void (*define)(weir_job *), const char *lines, const weir_test_o
  */
 void shown_check(void (*define)(weir_job *), const char *lines, const char *expected);
 
+/* Runs the lines with an epoch size, a cache and crashes at random. To be freed. */
+char *shown_random(void (*define)(weir_job *), const char *lines, uint64_t *random);
+
 /* The job is refused with a text that contains this. */
 void shown_refused(void (*define)(weir_job *), const char *text);
 
