@@ -16,243 +16,13 @@
 #include <cmocka.h>
 
 #include "tests/lib/window_job.h"
+#include "tests/lib/window_model.h"
 #include "txn/base/random.h"
 
-enum { ROUNDS = 60, ROUNDS_LONG = 3000, ITEMS_MAX = 60, ROWS_MAX = 8 * ITEMS_MAX, KEYS = 2 };
-enum { LETTERS, COUNTED, DISTINCT }; /* what values become */
-
-struct item {
-    int key;
-    int64_t time_ms, watermark_ms; /* as it stood before this one */
-    char letter;
-};
-
-struct round {
-    uint64_t seed;
-    weir_windows windows;
-    int64_t out_of_order_ms;
-    int values;
-    struct item items[ITEMS_MAX];
-    int count;
-};
-
-struct row {
-    int key;
-    int64_t start_ms, end_ms;
-    char value[2 * ITEMS_MAX];
-};
-
-struct table {
-    struct row rows[ROWS_MAX];
-    int count;
-    char late[ITEMS_MAX * 40];
-};
-
+enum { ROUNDS = 60, ROUNDS_LONG = 3000 };
 static int64_t below(uint64_t *state, int64_t limit)
 {
     return (int64_t)(wr_random_next(state) % (uint64_t)limit);
-}
-
-static struct row *row_of(struct table *table, int key, int64_t start_ms)
-{
-    for (int i = 0; i < table->count; i++) {
-        if (table->rows[i].key == key && table->rows[i].start_ms == start_ms) {
-            return &table->rows[i];
-        }
-    }
-    return NULL;
-}
-
-static struct row *row_new(struct table *table, int key, int64_t start_ms, int64_t end_ms)
-{
-    assert_true(table->count < ROWS_MAX);
-    struct row *row = &table->rows[table->count++];
-    *row = (struct row){.key = key, .start_ms = start_ms, .end_ms = end_ms};
-    return row;
-}
-
-static void row_free(struct table *table, struct row *row)
-{
-    *row = table->rows[--table->count];
-}
-
-/* ---- The definitions ------------------------------------------------------------------------- */
-
-static bool is_open(const struct round *round, int64_t end_ms, const struct item *item)
-{
-    return end_ms + round->windows.grace_ms > item->watermark_ms;
-}
-
-static void late(struct table *table, const struct item *item)
-{
-    size_t size = strlen(table->late);
-    snprintf(table->late + size, sizeof table->late - size, "late k%d %" PRId64 " %c; ", item->key,
-             item->time_ms, item->letter);
-}
-
-/* A record is a part of each window around it that is open. */
-static void hopping(const struct round *round, struct table *table)
-{
-    int64_t size = round->windows.size;
-    for (int i = 0; i < round->count; i++) {
-        const struct item *item = &round->items[i];
-        bool in_any = false;
-        for (int64_t start = item->time_ms - size + 1; start <= item->time_ms; start++) {
-            if (start % round->windows.advance == 0 && is_open(round, start + size, item)) {
-                struct row *row = row_of(table, item->key, start);
-                row = row ? row : row_new(table, item->key, start, start + size);
-                strncat(row->value, &item->letter, 1);
-                in_any = true;
-            }
-        }
-        if (!in_any) {
-            late(table, item);
-        }
-    }
-}
-
-/* A record and all open sessions that it is near to become one. */
-static void session(const struct round *round, struct table *table)
-{
-    int64_t gap = round->windows.size;
-    for (int i = 0; i < round->count; i++) {
-        const struct item *item = &round->items[i];
-        struct row now = {item->key, item->time_ms, item->time_ms + gap, ""};
-        struct row *near;
-        do { /* the earliest first */
-            near = NULL;
-            for (int j = 0; j < table->count; j++) {
-                struct row *row = &table->rows[j];
-                if (row->key == item->key && row->start_ms - gap <= item->time_ms &&
-                    item->time_ms <= row->end_ms && is_open(round, row->end_ms, item) &&
-                    (!near || row->start_ms < near->start_ms)) {
-                    near = row;
-                }
-            }
-            if (near) {
-                strcat(now.value, near->value);
-                now.start_ms = near->start_ms < now.start_ms ? near->start_ms : now.start_ms;
-                now.end_ms = near->end_ms > now.end_ms ? near->end_ms : now.end_ms;
-                row_free(table, near);
-            }
-        } while (near);
-        if (is_open(round, now.end_ms, item)) {
-            strncat(now.value, &item->letter, 1);
-            *row_new(table, now.key, now.start_ms, now.end_ms) = now;
-        } else {
-            late(table, item);
-        }
-    }
-}
-
-/* Makes a sliding window of what came so far, if it is open and not there. */
-static void slide(const struct round *round, struct table *table, int upto, int64_t start_ms,
-                  const bool *taken)
-{
-    const struct item *item = &round->items[upto];
-    int64_t end_ms = start_ms + round->windows.size + 1;
-    if (!is_open(round, end_ms, item) || row_of(table, item->key, start_ms)) {
-        return;
-    }
-    struct row *row = row_new(table, item->key, start_ms, end_ms);
-    for (int i = 0; i <= upto; i++) {
-        const struct item *at = &round->items[i];
-        if (taken[i] && at->key == item->key && at->time_ms >= start_ms && at->time_ms < end_ms) {
-            strncat(row->value, &at->letter, 1);
-        }
-    }
-}
-
-/* The left window of each record, and the right ones that have one. */
-static void sliding(const struct round *round, struct table *table)
-{
-    int64_t difference = round->windows.size;
-    bool taken[ITEMS_MAX] = {false};
-    for (int i = 0; i < round->count; i++) {
-        const struct item *item = &round->items[i];
-        int64_t time = item->time_ms;
-        taken[i] = is_open(round, time + difference + 1, item);
-        if (!taken[i]) {
-            late(table, item);
-            continue;
-        }
-        for (int j = 0; j < table->count; j++) {
-            struct row *row = &table->rows[j];
-            if (row->key == item->key && row->start_ms <= time && time < row->end_ms &&
-                is_open(round, row->end_ms, item)) {
-                strncat(row->value, &item->letter, 1);
-            }
-        }
-        slide(round, table, i, time >= 0 && time < difference ? 0 : time - difference, taken);
-        for (int j = 0; j < i; j++) {
-            int64_t other = round->items[j].time_ms;
-            if (taken[j] && round->items[j].key == item->key) {
-                if (other < time && time <= other + 1 + difference) {
-                    slide(round, table, i, other + 1, taken);
-                } else if (time < other && other <= time + 1 + difference) {
-                    slide(round, table, i, time + 1, taken);
-                }
-            }
-        }
-    }
-}
-
-static void count(const struct round *round, struct table *table)
-{
-    for (int key = 0; key < KEYS; key++) {
-        struct item items[ITEMS_MAX];
-        int64_t came = 0;
-        for (int i = 0; i < round->count; i++) {
-            if (round->items[i].key != key) {
-                continue;
-            }
-            items[came++] = round->items[i];
-            if (came % round->windows.advance == 0) {
-                int64_t first = came > round->windows.size ? came - round->windows.size : 0;
-                struct row *row =
-                    row_new(table, key, items[first].time_ms, items[came - 1].time_ms);
-                for (int64_t j = first; j < came; j++) {
-                    strncat(row->value, &items[j].letter, 1);
-                }
-            }
-        }
-    }
-}
-
-/* What the aggregation makes of a window's letters. */
-static void value_of(int values, char *value)
-{
-    size_t result = strlen(value);
-    if (values == DISTINCT) {
-        result = 0;
-        for (const char *at = value; *at; at++) {
-            result += memchr(value, *at, (size_t)(at - value)) == NULL;
-        }
-    }
-    if (values != LETTERS) {
-        snprintf(value, ITEMS_MAX, "%zu", result);
-    }
-}
-
-static void define_by_hand(const struct round *round, struct table *table)
-{
-    *table = (struct table){.count = 0};
-    switch (round->windows.kind) {
-    case WEIR_WINDOW_SLIDING:
-        sliding(round, table);
-        break;
-    case WEIR_WINDOW_SESSION:
-        session(round, table);
-        break;
-    case WEIR_WINDOW_COUNT:
-        count(round, table);
-        break;
-    default:
-        hopping(round, table);
-    }
-    for (int i = 0; i < table->count; i++) {
-        value_of(round->values, table->rows[i].value);
-    }
 }
 
 /* ---- Rounds ---------------------------------------------------------------------------------- */
@@ -283,15 +53,15 @@ static weir_windows random_windows(uint64_t *state)
     return windows;
 }
 
-static void random_round(uint64_t seed, int count, struct round *round)
+static void random_round(uint64_t seed, int count, struct window_round *round)
 {
     uint64_t state = seed;
-    *round = (struct round){.seed = seed, .windows = random_windows(&state), .count = count};
+    *round = (struct window_round){.seed = seed, .windows = random_windows(&state), .count = count};
     round->out_of_order_ms = below(&state, 2) * below(&state, 30);
     round->values = (int)below(&state, 3);
     int64_t now_ms = -20, highest_ms = 0, disorder_ms = 1 + below(&state, 40);
     for (int i = 0; i < count; i++) {
-        struct item *item = &round->items[i];
+        struct window_item *item = &round->items[i];
         now_ms += below(&state, 4);
         item->key = (int)below(&state, KEYS);
         item->time_ms = now_ms - below(&state, 3) * below(&state, disorder_ms) / 2;
@@ -304,7 +74,7 @@ static void random_round(uint64_t seed, int count, struct round *round)
     }
 }
 
-static struct window_job job_of(const struct round *round)
+static struct window_job job_of(const struct window_round *round)
 {
     struct window_job job = {round->windows, window_job_letters(), round->out_of_order_ms};
     if (round->values == COUNTED) {
@@ -315,7 +85,7 @@ static struct window_job job_of(const struct round *round)
     return job;
 }
 
-static void push(weir_test *test, const struct item *item)
+static void push(weir_test *test, const struct window_item *item)
 {
     char key[8], value[2] = {item->letter};
     snprintf(key, sizeof key, "k%d", item->key);
@@ -325,9 +95,9 @@ static void push(weir_test *test, const struct item *item)
 /* ---- The engine ------------------------------------------------------------------------------ */
 
 /* Follows one result: `KEY START..END VALUE`, maybe ` was OLD`, ` at TIME`. */
-static bool follow(const struct round *round, struct table *table, const char *line)
+static bool follow(const struct window_round *round, struct window_table *table, const char *line)
 {
-    struct row in;
+    struct window_row in;
     char old[2 * ITEMS_MAX] = "";
     int64_t time_ms;
     bool counted = round->windows.kind == WEIR_WINDOW_COUNT;
@@ -339,7 +109,7 @@ static bool follow(const struct round *round, struct table *table, const char *l
             return false;
         }
     }
-    struct row *row = counted ? NULL : row_of(table, in.key, in.start_ms);
+    struct window_row *row = counted ? NULL : window_row(table, in.key, in.start_ms);
     if (row ? strcmp(row->value, old) != 0 : old[0] != '\0') {
         return false; /* it is not what it says that it replaces */
     }
@@ -347,17 +117,18 @@ static bool follow(const struct round *round, struct table *table, const char *l
         return false;
     }
     if (strcmp(in.value, "-") == 0) {
-        row_free(table, row);
+        window_row_free(table, row);
         return true;
     }
-    row = row ? row : row_new(table, in.key, in.start_ms, in.end_ms);
+    row = row ? row : window_row_new(table, in.key, in.start_ms, in.end_ms);
     *row = in;
     return true;
 }
 
-static const char *read_engine(weir_test *test, const struct round *round, struct table *table)
+static const char *read_engine(weir_test *test, const struct window_round *round,
+                               struct window_table *table)
 {
-    *table = (struct table){.count = 0};
+    *table = (struct window_table){.count = 0};
     char *text = window_job_text(test);
     const char *wrong = NULL;
     char *late_ones = strstr(text, "late ");
@@ -411,7 +182,7 @@ static bool run_through(weir_test *test, bool drain, uint64_t *state)
 }
 
 /* What is wrong with a round; NULL: nothing. */
-static const char *run_engine(const struct round *round, struct table *table)
+static const char *run_engine(const struct window_round *round, struct window_table *table)
 {
     static const int64_t caches[] = {-1, 300, 0};
     uint64_t state = round->seed ^ 0xc4a5;
@@ -447,7 +218,7 @@ static const char *run_engine(const struct round *round, struct table *table)
 
 static int by_place(const void *left, const void *right)
 {
-    const struct row *a = left, *b = right;
+    const struct window_row *a = left, *b = right;
     if (a->key != b->key) {
         return a->key < b->key ? -1 : 1;
     }
@@ -460,7 +231,7 @@ static int by_place(const void *left, const void *right)
     return strcmp(a->value, b->value);
 }
 
-static bool is_same(struct table *a, struct table *b)
+static bool is_same(struct window_table *a, struct window_table *b)
 {
     qsort(a->rows, (size_t)a->count, sizeof *a->rows, by_place);
     qsort(b->rows, (size_t)b->count, sizeof *b->rows, by_place);
@@ -471,11 +242,11 @@ static bool is_same(struct table *a, struct table *b)
     return same;
 }
 
-static void say(const char *what, const struct table *table)
+static void say(const char *what, const struct window_table *table)
 {
     print_error("%s:", what);
     for (int i = 0; i < table->count; i++) {
-        const struct row *row = &table->rows[i];
+        const struct window_row *row = &table->rows[i];
         print_error(" k%d %" PRId64 "..%" PRId64 " %s;", row->key, row->start_ms, row->end_ms,
                     row->value);
     }
@@ -483,10 +254,10 @@ static void say(const char *what, const struct table *table)
 }
 
 /* NULL: the engine does what the definition says. */
-static const char *wrong_with(const struct round *round, bool explain)
+static const char *wrong_with(const struct window_round *round, bool explain)
 {
-    static struct table expected, found; /* large */
-    define_by_hand(round, &expected);
+    static struct window_table expected, found; /* large */
+    window_model(round, &expected);
     const char *wrong = run_engine(round, &found);
     wrong = wrong || is_same(&expected, &found) ? wrong : "other windows";
     if (wrong && explain) {
@@ -497,7 +268,7 @@ static const char *wrong_with(const struct round *round, bool explain)
                     windows->emit == WEIR_EMIT_CLOSED ? "closed" : "updates",
                     (int)round->out_of_order_ms);
         for (int i = 0; i < round->count; i++) {
-            const struct item *item = &round->items[i];
+            const struct window_item *item = &round->items[i];
             print_error(" k%d %" PRId64 " %c;", item->key, item->time_ms, item->letter);
         }
         print_error("\n");
@@ -516,7 +287,7 @@ static int64_t from_environment(const char *name, int64_t fallback)
 static void windows_are_what_their_definition_says(void **state)
 {
     (void)state;
-    static struct round round;
+    static struct window_round round;
     int64_t rounds = from_environment("WEIR_ROUNDS", getenv("WEIR_LONG") ? ROUNDS_LONG : ROUNDS);
     uint64_t seed = (uint64_t)from_environment("WEIR_SEED", 1);
     for (int64_t i = 0; i < rounds; i++) {
@@ -543,8 +314,8 @@ static void a_crash_at_every_record(void **state)
 {
     (void)state;
     enum { FEW = 12 };
-    static struct round round;
-    static struct table expected, found;
+    static struct window_round round;
+    static struct window_table expected, found;
     weir_test_options options = {.epoch_records = 1, .cache_bytes = -1};
     const weir_windows windows[] = {weir_tumbling(5), weir_hopping(6, 2), weir_sliding(4),
                                     weir_session(3), weir_count_windows(3, 2)};
@@ -553,7 +324,7 @@ static void a_crash_at_every_record(void **state)
         round.windows = windows[i / 2];
         round.windows.late = WEIR_LATE_SIDE;
         round.windows.emit = i % 2 ? WEIR_EMIT_CLOSED : WEIR_EMIT_UPDATES;
-        define_by_hand(&round, &expected);
+        window_model(&round, &expected);
         struct window_job job = job_of(&round);
         window_job_set(&job);
         for (int at = 1; at <= FEW; at++) {
@@ -577,13 +348,13 @@ static void a_crash_at_every_record(void **state)
 static void a_lost_record_is_seen(void **state)
 {
     (void)state;
-    static struct round round;
-    static struct table expected, found;
+    static struct window_round round;
+    static struct window_table expected, found;
     for (uint64_t seed = 1; seed <= 5; seed++) {
         random_round(seed, ITEMS_MAX, &round);
         round.windows = weir_hopping(6, 2);
         round.windows.late = WEIR_LATE_SIDE;
-        define_by_hand(&round, &expected);
+        window_model(&round, &expected);
         round.count--;
         assert_null(run_engine(&round, &found));
         assert_false(is_same(&expected, &found));
