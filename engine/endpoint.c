@@ -119,6 +119,7 @@ static const struct shape shapes[] = {
      {{"partition", FORM_PLACE, 0, 0},
       {"id_prefix", FORM_NAME, 0, 0},
       {"backlog_bytes", FORM_SIZE, 1 << 20, INT64_MAX}}},
+    {"sql", NULL, WR_SCHEME_SQL, false, PATH_FILE, {{NULL, FORM_NUMBER, 0, 0}}},
     {"stdout", NULL, WR_SCHEME_STDOUT, false, PATH_NONE, {{NULL, FORM_NUMBER, 0, 0}}},
     {"null", NULL, WR_SCHEME_NULL, false, PATH_NONE, {{NULL, FORM_NUMBER, 0, 0}}},
 };
@@ -303,7 +304,8 @@ static weir_status check_path(const struct shape *shape, const char *uri, const 
         return WEIR_OK;
     case PATH_FILE:
         if (!*path) {
-            return usage(error, "\"%.*s\" names no file; write file:PATH", URI_SHOWN, uri);
+            return usage(error, "\"%.*s\" names no file; write %s:PATH", URI_SHOWN, uri,
+                         shape->scheme);
         }
         return WEIR_OK;
     case PATH_KIND:

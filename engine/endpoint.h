@@ -22,6 +22,7 @@ enum wr_scheme {
     WR_SCHEME_STDOUT,
     WR_SCHEME_NULL,
     WR_SCHEME_KAFKA,
+    WR_SCHEME_SQL,
 };
 
 struct wr_parameter {
@@ -50,7 +51,8 @@ weir_status wr_endpoint_number(const struct wr_endpoint *endpoint, const char *n
                                int64_t max, int64_t fallback, int64_t *value_out,
                                struct wr_error *error);
 
-/* Fills in kind, topic_name, table, types, partitions and retention of a sink from its endpoint. */
+/* Fills in kind, topic_name, table, types, partitions and retention of a sink from its endpoint;
+ * what an sql: sink's file holds is left to wr_sql_text_read. */
 weir_status wr_endpoint_sink(const struct wr_endpoint *endpoint, struct wr_arena *arena,
                              struct wr_sink *sink, struct wr_error *error);
 

@@ -53,6 +53,9 @@ weir_status wr_endpoint_sink(const struct wr_endpoint *endpoint, struct wr_arena
         sink->topic_name = sink->name;
         sink->partitions = 1;
         return WEIR_OK;
+    case WR_SCHEME_SQL: /* the file is read when a run starts */
+        sink->kind = WR_SINK_SQL;
+        return WEIR_OK;
     case WR_SCHEME_NULL:
         sink->kind = WR_SINK_NULL;
         return WEIR_OK;

@@ -337,6 +337,7 @@ weir_status wr_instance_decide(struct wr_instance *instance, bool epoch,
     int64_t number = atomic_load_explicit(&instance->decided, memory_order_relaxed) + 1;
     struct wr_epoch *sealed = epoch ? &instance->epochs[number & 1] : NULL;
     int64_t from_us = instance->env->monotonic_us(instance->env);
+    int64_t rejects = wr_store_sql_rejects(instance->store);
     wr_assert(!epoch || sealed->number == number);
     WR_TRY(wr_store_check_there(instance->store, error));
     WR_TRY(wr_deliverer_decide(instance->deliverer, sealed, markers, marker_count, error));
@@ -345,6 +346,7 @@ weir_status wr_instance_decide(struct wr_instance *instance, bool epoch,
         int64_t took_us = instance->env->monotonic_us(instance->env) - from_us;
         wr_histogram_add(&instance->metrics.decide, took_us, 1);
         count(&instance->metrics.epochs, 1);
+        count(&instance->metrics.rejects, wr_store_sql_rejects(instance->store) - rejects);
         if (observer) {
             observer->decided(observer->data, instance, sealed->records_in);
         }

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "txn/base/assert.h"
+#include "txn/sql_text.h"
 #include "txn/store_change.h"
 
 /* ---- Sinks and nodes ------------------------------------------------------------------------- */
@@ -57,6 +58,10 @@ static weir_status describe_sinks(struct wr_instance *instance, struct wr_error 
             sink->topic_name = node->name;
             sink->partitions = 1;
             sink->note = note_of(&node->endpoint);
+        }
+        if (sink->kind == WR_SINK_SQL) {
+            WR_TRY(wr_sql_text_read(&instance->arena, node->name, node->endpoint.path, &sink->sql,
+                                    error));
         }
     }
     return WEIR_OK;

@@ -114,7 +114,8 @@ void wr_job_close(weir_job *job);
  * asked for. The error is the job's. */
 weir_status wr_job_sort(weir_job *job);
 weir_status wr_job_check_settings(weir_job *job);
-/* No two sinks write to the same table, topic or file. */
+/* No two sinks write to the same table, topic or file (64); --rejects is not with statements (78).
+ */
 weir_status wr_job_check_sinks(weir_job *job);
 /* What is said of Kafka's clients is said of sources and sinks that there are, and are Kafka's. */
 weir_status wr_job_check_kafka(weir_job *job, const struct wr_job_options *options);

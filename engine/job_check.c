@@ -109,6 +109,32 @@ static bool write_the_same(const struct wr_endpoint *a, const struct wr_endpoint
            strcmp(a->path, b->path) == 0;
 }
 
+/* What a statement refuses is known when its epoch is decided. Then the logs of that epoch are
+ * packed, with offsets that the next one goes on from, and what goes outside without a log has gone
+ * already: it could not be put into that sink in the same transaction. */
+static weir_status check_rejects(weir_job *job)
+{
+    for (const struct wr_node *node = job->rejects ? job->first : NULL; node; node = node->next) {
+        if (node->kind != WR_NODE_SINK || node->endpoint.scheme != WR_SCHEME_SQL) {
+            continue;
+        }
+        if (node == job->rejects) {
+            return wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_CONFIG,
+                           "--rejects %.400s: dead letters go to a table:, log:, file: or kafka: "
+                           "sink, not to statements; they are in table `reject` of the store too "
+                           "(weir rejects STORE)",
+                           node->endpoint.uri);
+        }
+        return wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_CONFIG,
+                       "--rejects cannot be with sink `%s` (%.400s): what its statements refuse is "
+                       "known only when its epoch is decided, too late to put it into another "
+                       "sink; leave --rejects out, the dead letters are in the store (weir "
+                       "rejects STORE)",
+                       node->name, node->endpoint.uri);
+    }
+    return WEIR_OK;
+}
+
 /* Two sinks write one after the other, epoch by epoch: which record came last would depend on where
  * an epoch ends, and that on crashes. */
 weir_status wr_job_check_sinks(weir_job *job)
@@ -123,7 +149,7 @@ weir_status wr_job_check_sinks(weir_job *job)
             }
         }
     }
-    return WEIR_OK;
+    return check_rejects(job);
 }
 
 /* ---- Kafka ----------------------------------------------------------------------------------- */

@@ -182,8 +182,8 @@ static void say_unfit(struct wr_instance *instance, const char *why)
 
 static bool has_room(struct wr_instance *instance, const struct wr_node *node, const char *reason)
 {
-    int64_t held = instance->rejecting.held + (int64_t)instance->filling->reject_count -
-                   (int64_t)instance->retry.taken_count;
+    int64_t held = instance->rejecting.held + wr_store_sql_rejects(instance->store) +
+                   (int64_t)instance->filling->reject_count - (int64_t)instance->retry.taken_count;
     if (held < instance->options->rejects_max) {
         return true;
     }
@@ -203,45 +203,54 @@ static bool has_room(struct wr_instance *instance, const struct wr_node *node, c
 /* The origin of a dead letter that was taken again: its part may be gone, and the letter goes with
  * its page, before the epoch. */
 static bool take_origin(struct wr_instance *instance, const struct wr_letter *letter,
-                        struct wr_reject *reject)
+                        struct wr_from *from)
 {
     struct wr_arena *arena = &instance->filling->arena;
-    reject->offset = letter->offset;
+    from->offset = letter->offset;
     if (!letter->source) {
         return true;
     }
-    reject->source = wr_arena_string(arena, letter->source);
-    reject->part = wr_arena_string(arena, letter->part ? letter->part : "");
-    if (!reject->source || !reject->part) {
+    from->source = wr_arena_string(arena, letter->source);
+    from->part = wr_arena_string(arena, letter->part ? letter->part : "");
+    if (!from->source || !from->part) {
         (void)wr_fail_memory(&instance->failure);
         return false;
     }
     return true;
 }
 
-void wr_rejects_add(struct wr_instance *instance, const struct wr_node *node, unsigned input,
-                    const weir_record *record, weir_bytes timer, const char *why)
+bool wr_rejects_from(struct wr_instance *instance, struct wr_from *from_out)
 {
     const struct wr_origin *origin = &instance->origin;
     const struct wr_part *part = origin->part == SIZE_MAX ? NULL : &instance->parts[origin->part];
+    *from_out = (struct wr_from){.source = part ? part->node->name : NULL,
+                                 .part = part ? part->at->part : NULL,
+                                 .offset = part ? origin->offset : -1};
+    return !origin->letter || take_origin(instance, origin->letter, from_out);
+}
+
+void wr_rejects_add(struct wr_instance *instance, const struct wr_node *node, unsigned input,
+                    const weir_record *record, weir_bytes timer, const char *why)
+{
+    struct wr_from from;
     char reason[WR_REASON_BYTES_MAX + 1];
     snprintf(reason, sizeof reason, "%s", why ? why : "");
     if (node == instance->rejecting.sink) {
         say_unfit(instance, reason);
         return;
     }
-    struct wr_reject reject = {.source = part ? part->node->name : NULL,
-                               .part = part ? part->at->part : NULL,
-                               .offset = part ? origin->offset : -1,
+    if (!wr_rejects_from(instance, &from)) {
+        return;
+    }
+    struct wr_reject reject = {.source = from.source,
+                               .part = from.part,
+                               .offset = from.offset,
                                .node = node->name,
                                .reason = reason,
                                .input = input,
                                .seq = instance->unit_rejects,
                                .record = *record,
                                .timer = timer};
-    if (origin->letter && !take_origin(instance, origin->letter, &reject)) {
-        return;
-    }
     if (has_room(instance, node, reason) &&
         wr_epoch_reject(instance->filling, &reject, &instance->failure) == WEIR_OK) {
         instance->unit_rejects++;
@@ -301,6 +310,8 @@ weir_status wr_rejects_open(struct wr_instance *instance, struct wr_error *error
 {
     instance->rejecting.sink = instance->job->rejects;
     WR_TRY(query_one(instance, "SELECT count(*) FROM reject", &instance->rejecting.held, error));
+    wr_store_limit_rejects(instance->store, instance->rejecting.held,
+                           instance->options->rejects_max);
     WR_TRY(say_stranded(instance, error));
     wr_reader_end(instance->reader);
     return WEIR_OK;

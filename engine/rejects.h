@@ -109,12 +109,16 @@ void wr_origin_describe(const struct wr_instance *instance, char *text, size_t s
 
 struct wr_rejecting {
     const struct wr_node *sink; /* of --rejects, NULL: not given */
-    int64_t held; /* dead letters in the store, and in sealed epochs */
+    /* Dead letters in the store at start and in epochs sealed since, without those that were taken
+     * again; statements make more when an epoch is decided: wr_store_sql_rejects. */
+    int64_t held;
     bool unfit_said;
 };
 
 /* Counts what the store holds, and says what waits for a sink that this run does not have. */
 weir_status wr_rejects_open(struct wr_instance *instance, struct wr_error *error);
+/* Where what the unit at hand does comes from; false: the unit has failed. */
+bool wr_rejects_from(struct wr_instance *instance, struct wr_from *from_out);
 /* One dead letter of the unit at hand, as `node` got it. `timer`: the name, absent on records. Over
  * --rejects-max the unit fails, and the run stops. */
 void wr_rejects_add(struct wr_instance *instance, const struct wr_node *node, unsigned input,

@@ -10,6 +10,7 @@
 
 #include "engine/loop.h"
 #include "engine/show.h"
+#include "txn/sql_text.h"
 #include "txn/store_rows.h"
 
 void wr_run_options_init(struct wr_run_options *options)
@@ -117,8 +118,23 @@ static void say_end(struct wr_instance *instance, const struct wr_loop_result *r
     }
 }
 
+/* The sections of an sql: sink's file. */
+static void say_sections(const struct wr_sql_text *sql)
+{
+    static const char *const names[] = {"setup", "record", "batch"};
+    const char *between = " (";
+    for (int i = 0; i < WR_SQL_SECTIONS; i++) {
+        if (sql->section[i]) {
+            printf("%s%s", between, names[i]);
+            between = ", ";
+        }
+    }
+    printf(")");
+}
+
 /* --check: the job as it would run. */
-static void say_check(const weir_job *job, const struct wr_run_options *options)
+static void say_check(const weir_job *job, const struct wr_run_options *options,
+                      const struct wr_sql_text *const *sql)
 {
     static const char *const kinds[] = {"input ", "times ", "node  ", "output"};
     printf("job    %s\n", job->name);
@@ -132,6 +148,9 @@ static void say_check(const weir_job *job, const struct wr_run_options *options)
         printf("%s %s", kinds[node->kind], node->name);
         if (node->endpoint.uri) {
             printf(" %s", node->endpoint.uri);
+        }
+        if (node->kind == WR_NODE_SINK && sql[node->index]) {
+            say_sections(sql[node->index]);
         }
         if (node->kind == WR_NODE_THROUGH) {
             printf(" state version %u", node->version);
@@ -153,6 +172,26 @@ static void say_check(const weir_job *job, const struct wr_run_options *options)
         printf("kafka  %s%s%s=...\n", property->endpoint ? property->endpoint : "",
                property->endpoint ? ":" : "", property->name);
     }
+}
+
+/* Reads the files of sql: sinks, by index of sink. */
+static weir_status check(weir_job *job, const struct wr_run_options *options,
+                         struct wr_error *error)
+{
+    const struct wr_sql_text **sql =
+        wr_arena_zalloc(&job->arena, (job->sink_count + 1) * sizeof *sql);
+    if (!sql) {
+        return wr_fail_memory(error);
+    }
+    for (size_t i = 0; i < job->node_count; i++) {
+        const struct wr_node *node = job->nodes[i];
+        if (node->kind == WR_NODE_SINK && node->endpoint.scheme == WR_SCHEME_SQL) {
+            WR_TRY(wr_sql_text_read(&job->arena, node->name, node->endpoint.path, &sql[node->index],
+                                    error));
+        }
+    }
+    say_check(job, options, sql);
+    return WEIR_OK;
 }
 
 /* ---- Run ------------------------------------------------------------------------------------- */
@@ -198,7 +237,7 @@ int wr_run(struct wr_env *env, const char *name, void (*define)(weir_job *),
                                           : WR_LOG_NOTICE;
     if (wr_job_open(&job_options, define, &job, &error) == WEIR_OK) {
         if (options->check) {
-            say_check(&job, options);
+            (void)check(&job, options, &error);
         } else {
             struct wr_instance instance;
             memset(&instance, 0, sizeof instance);

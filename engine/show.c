@@ -95,6 +95,7 @@ static void look_for_stuck(struct wr_show *show, int64_t now_us)
         .now_us = now_us,
         .store = wr_store_info(instance->store)->path,
         .deciding_us = load(&metrics->deciding_us),
+        .telling = wr_store_telling(instance->store),
         .calling = atomic_load_explicit(&metrics->calling, memory_order_relaxed),
         .units = load(&metrics->units)};
     sample.sending = wr_forwarder_sending(instance->forwarder, &sample.sent);

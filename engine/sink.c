@@ -1,5 +1,5 @@
-/* sink.c: what a sink node does with a record: into the write set as a row, a record of a log, or
- * nothing.
+/* sink.c: what a sink node does with a record: into the write set as a row, a record of a log, one
+ * for statements, or nothing.
  *
  * A record that a table cannot hold (absent key, text that is no number) goes to the dead letters
  * with the reason. Numbers are brought to one form, so that `7` and `007` are one key, and the last
@@ -85,6 +85,17 @@ static void put_row(struct wr_instance *instance, const struct wr_node *node,
     }
 }
 
+static void tell(struct wr_instance *instance, const struct wr_node *node,
+                 const weir_record *record)
+{
+    struct wr_from from;
+    if (wr_rejects_from(instance, &from)) {
+        (void)wr_epoch_tell(instance->filling, node->index, &from, instance->unit, record,
+                            &instance->failure);
+        instance->unit_out++;
+    }
+}
+
 /* The partition of the source that the unit at hand came from; a timer's is 0. */
 static int32_t source_partition(const struct wr_instance *instance)
 {
@@ -163,6 +174,9 @@ void wr_sink_put(struct wr_instance *instance, const struct wr_node *node,
         (void)wr_epoch_append(instance->filling, node->index, partition_for(instance, sink, record),
                               record, &instance->failure);
         instance->unit_out++;
+        break;
+    case WR_SINK_SQL:
+        tell(instance, node, record);
         break;
     case WR_SINK_NULL:
         instance->unit_out++;

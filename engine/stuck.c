@@ -34,15 +34,29 @@ static bool watch(struct wr_stuck_watch *watch, struct wr_env *env, int64_t now_
     return false;
 }
 
+static void say_deciding(struct wr_env *env, const struct wr_stuck_sample *sample, int64_t waited)
+{
+    const struct wr_telling *telling = sample->telling;
+    if (telling) {
+        wr_log(env, WR_LOG_WARN,
+               "waits for the store: the transaction on %s has not ended for %" PRId64 " s; the "
+               "statement in line %d of %.300s runs, for sink `%s`: an index may help it, and one "
+               "that never ends must be mended",
+               sample->store, waited, telling->line, telling->file, telling->sink);
+        return;
+    }
+    wr_log(env, WR_LOG_WARN,
+           "waits for the store: the transaction on %s has not ended for %" PRId64 " s; the disk "
+           "does not answer, or another program keeps the store locked",
+           sample->store, waited);
+}
+
 void wr_stuck_look(struct wr_stuck *stuck, struct wr_env *env, const struct wr_stuck_sample *sample)
 {
     int64_t now_us = sample->now_us, waited;
     if (watch(&stuck->decide, env, now_us, sample->deciding_us != 0, sample->deciding_us,
               "waited for the store", &waited)) {
-        wr_log(env, WR_LOG_WARN,
-               "waits for the store: the transaction on %s has not ended for %" PRId64 " s; the "
-               "disk does not answer, or another program keeps the store locked",
-               sample->store, waited);
+        say_deciding(env, sample, waited);
     }
     if (watch(&stuck->operators, env, now_us, sample->calling != NULL, sample->units,
               "waited for an operator", &waited)) {

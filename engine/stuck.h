@@ -31,6 +31,7 @@ struct wr_stuck_sample {
     int64_t now_us;
     const char *store;
     int64_t deciding_us; /* since when; 0: not deciding */
+    const struct wr_telling *telling; /* the statement of a user's that runs in it; NULL: none */
     const char *calling; /* the node whose function runs, NULL: none */
     int64_t units;
     const struct wr_sink *sending; /* NULL: none */

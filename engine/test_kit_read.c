@@ -148,6 +148,19 @@ weir_bytes weir_test_row(weir_test *test, const char *sink, weir_bytes key)
     return value;
 }
 
+weir_bytes weir_test_query(weir_test *test, const char *sql)
+{
+    struct look look;
+    weir_bytes value = {NULL, 0};
+    look_open(&look, test, sql);
+    if (look_next(&look)) {
+        const char *text = wr_rows_text(look.rows, 0);
+        value = text ? keep(test, weir_text(text)) : value;
+    }
+    look_close(&look);
+    return value;
+}
+
 /* The newest change of a slot that is not in table `state` yet; false: there is none. */
 static bool find_change(weir_test *test, struct look *look, uint32_t node, weir_bytes key,
                         weir_bytes slot, weir_bytes *value_out)

@@ -8,9 +8,10 @@
  *     assert(weir_test_count(test, "out") == 1);
  *     weir_test_free(test);
  *
- * Sources read what the test pushes, whatever their URIs say; `table:` sinks are tables, all others
- * become embedded topics, unless an output is set in the options. Link with libweir and compile the
- * job into the test. One thread; several kits may live side by side.
+ * Sources read what the test pushes, whatever their URIs say; `table:` sinks are tables, `sql:`
+ * sinks run their files, all others become embedded topics, unless an output is set in the options.
+ * Link with libweir and compile the job into the test. One thread; several kits may live side by
+ * side.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef WEIR_TEST_H
@@ -84,6 +85,9 @@ WEIR_EXPORT size_t weir_test_count(weir_test *test, const char *sink);
 WEIR_EXPORT const weir_record *weir_test_record(weir_test *test, const char *sink, size_t index);
 /* The value beside a key in a table sink, as text; absent when there is no row. */
 WEIR_EXPORT weir_bytes weir_test_row(weir_test *test, const char *sink, weir_bytes key);
+/* What a query on the store gives, decided: the first column of the first row, as text; absent when
+ * there is no row, or it is NULL. For tables that sql: sinks keep. */
+WEIR_EXPORT weir_bytes weir_test_query(weir_test *test, const char *sql);
 /* Decided state of a node. */
 WEIR_EXPORT weir_bytes weir_test_state(weir_test *test, const char *node, weir_bytes key,
                                        weir_bytes slot);

@@ -34,6 +34,7 @@ weir_status wr_epoch_init(struct wr_epoch *epoch, struct wr_sink *sinks, size_t 
         }
     }
     epoch->rejects_end = &epoch->rejects;
+    epoch->told_end = &epoch->told;
     epoch->folds_end = &epoch->folds;
     return WEIR_OK;
 }
@@ -87,6 +88,7 @@ static void clear(struct wr_epoch *epoch)
         wr_map_clear(&sink->rows, MAP_KEEP);
         sink->row_list = NULL;
         sink->row_count = 0;
+        sink->told = NULL;
     }
     wr_map_clear(&epoch->state, MAP_KEEP);
     wr_map_clear(&epoch->timers, MAP_KEEP);
@@ -102,6 +104,9 @@ static void clear(struct wr_epoch *epoch)
     epoch->rejects = NULL;
     epoch->rejects_end = &epoch->rejects;
     epoch->reject_count = 0;
+    epoch->told = NULL;
+    epoch->told_end = &epoch->told;
+    epoch->told_count = 0;
     epoch->progress = (struct wr_progress){0};
     epoch->folds = NULL;
     epoch->folds_end = &epoch->folds;
@@ -142,7 +147,7 @@ void wr_epoch_seal(struct wr_epoch *epoch)
 bool wr_epoch_is_empty(const struct wr_epoch *epoch)
 {
     if (epoch->records_in || epoch->entry_count || epoch->timer_count || epoch->reject_count ||
-        epoch->progress.position_count || epoch->progress.node_count ||
+        epoch->told_count || epoch->progress.position_count || epoch->progress.node_count ||
         epoch->progress.watermark_count || epoch->progress.retried_count) {
         return false;
     }
@@ -291,6 +296,44 @@ weir_status wr_epoch_append(struct wr_epoch *epoch, size_t sink_index, int32_t p
     return WEIR_OK;
 }
 
+static bool copy_record(struct wr_arena *arena, const weir_record *from, weir_record *to)
+{
+    size_t headers = from->header_count;
+    weir_header *header = headers ? wr_arena_alloc(arena, headers * sizeof *header) : NULL;
+    *to = (weir_record){.time_ms = from->time_ms, .headers = header, .header_count = headers};
+    if ((headers && !header) || !wr_arena_copy(arena, from->key, &to->key) ||
+        !wr_arena_copy(arena, from->value, &to->value)) {
+        return false;
+    }
+    for (size_t i = 0; i < headers; i++) {
+        header[i].name = wr_arena_string(arena, from->headers[i].name);
+        if (!header[i].name || !wr_arena_copy(arena, from->headers[i].value, &header[i].value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+weir_status wr_epoch_tell(struct wr_epoch *epoch, size_t sink_index, const struct wr_from *from,
+                          uint64_t unit, const weir_record *record, struct wr_error *error)
+{
+    wr_assert_that(epoch->phase, ==, WR_EPOCH_FILLING);
+    struct wr_epoch_sink *sink = &epoch->sink[sink_index];
+    struct wr_told *told = wr_arena_zalloc(&epoch->arena, sizeof *told);
+    if (!told || !copy_record(&epoch->arena, record, &told->record)) {
+        return wr_fail_memory(error);
+    }
+    told->sink = sink_index;
+    told->unit = unit;
+    told->seq = sink->told && sink->told->unit == unit ? sink->told->seq + 1 : 0;
+    told->from = *from;
+    sink->told = told;
+    *epoch->told_end = told;
+    epoch->told_end = &told->next;
+    epoch->told_count++;
+    return WEIR_OK;
+}
+
 weir_status wr_epoch_reject(struct wr_epoch *epoch, const struct wr_reject *reject,
                             struct wr_error *error)
 {
@@ -302,23 +345,11 @@ weir_status wr_epoch_reject(struct wr_epoch *epoch, const struct wr_reject *reje
     }
     *copy = *reject;
     copy->next = NULL;
-    size_t headers = reject->record.header_count;
-    weir_header *header = headers ? wr_arena_alloc(arena, headers * sizeof *header) : NULL;
     copy->reason = wr_arena_string(arena, reject->reason);
-    if (!copy->reason || (headers && !header) ||
-        !wr_arena_copy(arena, reject->record.key, &copy->record.key) ||
-        !wr_arena_copy(arena, reject->record.value, &copy->record.value) ||
+    if (!copy->reason || !copy_record(arena, &reject->record, &copy->record) ||
         !wr_arena_copy(arena, reject->timer, &copy->timer)) {
         return wr_fail_memory(error);
     }
-    for (size_t i = 0; i < headers; i++) {
-        header[i].name = wr_arena_string(arena, reject->record.headers[i].name);
-        if (!header[i].name ||
-            !wr_arena_copy(arena, reject->record.headers[i].value, &header[i].value)) {
-            return wr_fail_memory(error);
-        }
-    }
-    copy->record.headers = header;
     *epoch->rejects_end = copy;
     epoch->rejects_end = &copy->next;
     epoch->reject_count++;

@@ -46,6 +46,7 @@ enum wr_sink_kind {
     WR_SINK_TABLE,
     WR_SINK_LOG, /* an embedded topic */
     WR_SINK_OUTBOX, /* the single-partition log of an outside sink */
+    WR_SINK_SQL, /* statements of the user's */
 };
 
 enum wr_note { WR_NOTE_NONE, WR_NOTE_KEYLESS, WR_NOTE_ALL };
@@ -58,6 +59,14 @@ enum wr_column {
     WR_COLUMN_BLOB
 };
 
+/* The text of an sql: sink, by section. */
+enum wr_sql_section { WR_SQL_SETUP, WR_SQL_RECORD, WR_SQL_BATCH, WR_SQL_SECTIONS };
+struct wr_sql_text {
+    const char *path;
+    const char *section[WR_SQL_SECTIONS]; /* NULL: it has none of this name */
+    int line[WR_SQL_SECTIONS]; /* of the file, where the section's text begins */
+};
+
 /* What txn knows of a sink. Owned by the engine; fixed after start but for `next`. */
 struct wr_sink {
     const char *name, *uri;
@@ -65,6 +74,7 @@ struct wr_sink {
     const char *topic_name; /* LOG: from the URI; OUTBOX: the sink's name */
     const char *table; /* TABLE */
     enum wr_column key_type, value_type;
+    const struct wr_sql_text *sql; /* SQL */
     int64_t topic; /* id in the store, set by wr_store_define */
     int32_t partitions; /* LOG, OUTBOX; as stored after wr_store_define */
     int64_t retain_ms, retain_bytes; /* LOG, 0: for ever */
@@ -141,6 +151,23 @@ struct wr_row {
     uint32_t value_capacity;
 };
 
+/* Where a record of a sink comes from. */
+struct wr_from {
+    const char *source, *part; /* NULL where a timer made it; they last as long as the epoch */
+    int64_t offset; /* -1 then */
+};
+
+/* One record of an sql: sink. Those of all such sinks are one list, in the order in which they
+ * came, so that what their statements find does not depend on where epochs end. */
+struct wr_told {
+    struct wr_told *next;
+    size_t sink;
+    uint64_t unit; /* in which it came */
+    unsigned seq; /* of this unit and sink, from 0 */
+    struct wr_from from;
+    weir_record record;
+};
+
 struct wr_reject {
     struct wr_reject *next; /* in order */
     const char *source, *part, *node, *reason; /* source, part NULL on timers */
@@ -189,6 +216,7 @@ struct wr_epoch_sink {
     struct wr_batch **open; /* LOG, OUTBOX: per partition, NULL: none yet in this epoch */
     struct wr_batch *batches, **batches_end; /* in the order they were begun */
     int64_t *appended; /* per partition, records of this epoch */
+    struct wr_told *told; /* SQL: the last record */
 };
 
 enum wr_epoch_phase { WR_EPOCH_EMPTY, WR_EPOCH_FILLING, WR_EPOCH_SEALED, WR_EPOCH_DECIDED };
@@ -212,6 +240,8 @@ struct wr_epoch {
     size_t batch_bytes, batch_records;
     struct wr_reject *rejects, **rejects_end;
     size_t reject_count;
+    struct wr_told *told, **told_end;
+    size_t told_count;
     struct wr_progress progress; /* filled in when the epoch is sealed */
     struct wr_fold_copy *folds, **folds_end; /* slots that it brings into table state: fold.h */
     size_t fold_count;
@@ -270,6 +300,9 @@ weir_status wr_epoch_row(struct wr_epoch *epoch, size_t sink, weir_bytes key, we
                          struct wr_error *error);
 weir_status wr_epoch_append(struct wr_epoch *epoch, size_t sink, int32_t partition,
                             const weir_record *record, struct wr_error *error);
+/* Copies the record for an sql: sink. */
+weir_status wr_epoch_tell(struct wr_epoch *epoch, size_t sink, const struct wr_from *from,
+                          uint64_t unit, const weir_record *record, struct wr_error *error);
 /* Copies what the dead letter holds. */
 weir_status wr_epoch_reject(struct wr_epoch *epoch, const struct wr_reject *reject,
                             struct wr_error *error);

@@ -217,6 +217,7 @@ weir_status wr_store_open(struct wr_env *env, const struct wr_store_options *opt
     store->lock_file = -1;
     store->sync = options->sync;
     store->wal_restarts = -1; /* no checkpoint yet */
+    store->rejects_max = -1;
     store->wal_bytes_max =
         options->wal_bytes_max > 0 ? options->wal_bytes_max : WR_WAL_BYTES_MAX_DEFAULT;
     store->sql.path = store->info.path;
@@ -248,6 +249,7 @@ void wr_store_close(struct wr_store *store)
     free(store->tables);
     wr_sorter_fini(&store->sorter);
     wr_buffer_fini(&store->changes);
+    wr_buffer_fini(&store->json);
     wr_ledger_fini(&store->ledger);
     free(store);
 }

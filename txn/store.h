@@ -97,7 +97,8 @@ struct wr_definition {
 /* Makes nodes, topics, tables and markers that are missing, in one transaction; what the job no
  * longer has stays (the caller has refused what must not go), and so does the version of a node
  * that is there (wr_store_upgrade moves it). 78 when a topic has another number of partitions than
- * asked for, or a table other columns; 64 when a table's name is one of weir's own. The sinks stay
+ * asked for, or a table other columns; 64 when a table's name is one of weir's own, and when a
+ * statement of an sql: sink is wrong or does what it may not. Their setup is run. The sinks stay
  * where they are until the store is closed.
  *
  * Sinks: partitions 0 stands for as many as there are, or one; retain_ms and retain_bytes -1 for
@@ -137,6 +138,20 @@ struct wr_apply {
  * rejects, positions, watermarks, the epoch's own row, markers. Thread: decide. */
 weir_status wr_store_apply(struct wr_store *store, const struct wr_apply *apply,
                            struct wr_error *error);
+
+/* What the store holds of dead letters, and how many it may (-1: any number): an epoch with which
+ * statements would make it hold more is not decided (65). Before the first epoch. */
+void wr_store_limit_rejects(struct wr_store *store, int64_t held, int64_t max);
+/* Dead letters that statements of sql: sinks made in epochs that this store has decided since it
+ * was opened. Thread: any. */
+int64_t wr_store_sql_rejects(const struct wr_store *store);
+/* A statement of a user's: its sink, file and line. */
+struct wr_telling {
+    const char *sink, *file;
+    int line;
+};
+/* The one that runs just now, NULL: none does. Thread: any. */
+const struct wr_telling *wr_store_telling(const struct wr_store *store);
 
 /* Brings table `state` up to date and empties the changelog, in a transaction of its own, or in
  * that of a start: for starts of a changed job, and the end of a run. The dirty entries of `cache`

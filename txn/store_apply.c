@@ -1,8 +1,8 @@
 /* store_apply.c: deciding: one transaction makes a sealed epoch last, whole or not at all
  * (invariant 1). See store.h.
  *
- *   reserve memory ▶ BEGIN IMMEDIATE ▶ generation ▶ state ▶ timers ▶ tables ▶ logs, rejects ▶
- *   positions, watermarks ▶ markers, trimming ▶ the epoch's own row ▶ COMMIT
+ *   reserve memory ▶ BEGIN IMMEDIATE ▶ generation ▶ state ▶ timers ▶ tables ▶ sql ▶ logs,
+ *   rejects ▶ positions, watermarks ▶ markers, trimming ▶ the epoch's own row ▶ COMMIT
  *
  * Effects and positions can be applied apart; delivery.c says which when.
  *
@@ -98,8 +98,8 @@ weir_status wr_store_end(struct wr_store *store, weir_status status, struct wr_e
 
 /* ---- Rejects, positions, watermarks ---------------------------------------------------------- */
 
-static weir_status apply_reject(struct wr_store *store, int64_t epoch,
-                                const struct wr_reject *reject, struct wr_error *error)
+weir_status wr_store_apply_reject(struct wr_store *store, int64_t epoch,
+                                  const struct wr_reject *reject, struct wr_error *error)
 {
     weir_bytes headers = {NULL, 0};
     if (reject->record.header_count > 0) {
@@ -149,7 +149,7 @@ static weir_status apply_rejects(struct wr_store *store, const struct wr_epoch *
 {
     size_t count = 0;
     for (const struct wr_reject *at = epoch->rejects; at; at = at->next, count++) {
-        WR_TRY(apply_reject(store, epoch->number, at, error));
+        WR_TRY(wr_store_apply_reject(store, epoch->number, at, error));
     }
     wr_assert_that(count, ==, epoch->reject_count);
     return WEIR_OK;
@@ -254,6 +254,8 @@ static weir_status apply_effects(struct wr_store *store, const struct wr_apply *
     WR_FAULT(fault, decide_after_timers, error);
     WR_TRY(wr_store_apply_tables(store, epoch, error));
     WR_FAULT(fault, decide_after_tables, error);
+    WR_TRY(wr_store_apply_sql(store, epoch, error));
+    WR_FAULT(fault, decide_after_sql, error);
     WR_TRY(wr_store_apply_logs(store, epoch, apply->no_outboxes, now_ms, error));
     WR_TRY(apply_rejects(store, epoch, error));
     WR_FAULT(fault, decide_after_logs, error);
@@ -266,6 +268,7 @@ static weir_status apply_all(struct wr_store *store, const struct wr_apply *appl
     int64_t now_ms = store->env->wall_ms(store->env);
     WR_FAULT(&store->env->fault, decide_after_begin, error);
     store->changes.size = 0;
+    store->told_rejects = 0;
     if (apply->epoch) {
         WR_TRY(apply_effects(store, apply, now_ms, error));
     }
@@ -312,7 +315,11 @@ static weir_status apply_once(struct wr_store *store, const struct wr_apply *app
         store->delivery = delivery;
     }
     if (apply->epoch) {
-        store->decided = apply->epoch->number;
+        const struct wr_epoch *epoch = apply->epoch;
+        store->rejects_held += (int64_t)epoch->reject_count + store->told_rejects -
+                               (int64_t)epoch->progress.retried_count;
+        atomic_fetch_add(&store->sql_rejects, store->told_rejects);
+        store->decided = epoch->number;
         atomic_store(&store->env->epoch, store->decided);
     }
     WR_FAULT(&store->env->fault, decide_after_end, error);

@@ -14,30 +14,6 @@ enum { ROWS = 32 /* of one statement; see store_apply_state.c */, NUMBER_TEXT_MA
 
 /* ---- Tables ---------------------------------------------------------------------------------- */
 
-/* Well-formed UTF-8 (RFC 3629) without NUL: what SQLite's tools can show as text. */
-static bool is_text(weir_bytes bytes)
-{
-    const unsigned char *at = bytes.data, *end = at + bytes.size;
-    while (at < end) {
-        unsigned lead = *at++;
-        if (lead > 0 && lead < 0x80) {
-            continue;
-        }
-        int more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
-        if (lead < 0xc2 || lead > 0xf4 || end - at < more) {
-            return false;
-        }
-        unsigned low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-        unsigned high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-        for (int i = 0; i < more; i++, at++) {
-            if (*at < (i ? 0x80 : low) || *at > (i ? 0xbf : high)) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
 static bool to_integer(weir_bytes bytes, int64_t *value_out)
 {
     char text[NUMBER_TEXT_MAX], *end;
@@ -84,7 +60,7 @@ static bool bind_column(sqlite3_stmt *statement, int at, enum wr_column type, we
         return true;
     case WR_COLUMN_AUTO:
     case WR_COLUMN_TEXT:
-        if (type == WR_COLUMN_TEXT || is_text(bytes)) {
+        if (type == WR_COLUMN_TEXT || wr_bytes_is_text(bytes)) {
             sqlite3_bind_text64(statement, at, bytes.data, bytes.size, SQLITE_STATIC, SQLITE_UTF8);
             return true;
         }

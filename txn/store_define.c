@@ -262,7 +262,7 @@ static weir_status define_table(struct wr_store *store, const struct wr_sink *si
 static weir_status define_sink(struct wr_store *store, struct wr_sink *sink, bool shown,
                                struct wr_error *error)
 {
-    static const char *const kinds[] = {"null", "table", "log", "outbox"};
+    static const char *const kinds[] = {"null", "table", "log", "outbox", "sql"};
     bool has_topic = sink->kind == WR_SINK_LOG || sink->kind == WR_SINK_OUTBOX;
     if (has_topic) {
         WR_TRY(define_topic(store, sink, error));
@@ -322,6 +322,14 @@ static weir_status forget_tables(struct wr_store *store, size_t sink_count, stru
         sqlite3_finalize(store->tables[i].put_many);
         sqlite3_finalize(store->tables[i].remove);
     }
+    for (size_t i = 0; store->told && i < store->sink_count; i++) {
+        for (int j = 0; j < WR_SQL_SECTIONS; j++) {
+            for (struct wr_told_statement *at = store->told[i].section[j]; at; at = at->next) {
+                sqlite3_finalize(at->statement);
+            }
+        }
+    }
+    store->told = NULL; /* in the store's arena */
     free(store->tables);
     store->sink_count = 0;
     store->tables = calloc(sink_count + 1, sizeof *store->tables);
@@ -342,6 +350,9 @@ weir_status wr_store_define(struct wr_store *store, struct wr_definition *defini
     weir_status status = wr_store_settle(store, error);
     if (status == WEIR_OK) {
         status = define_all(store, definition, error);
+    }
+    if (status == WEIR_OK) {
+        status = wr_store_define_sql(store, error);
     }
     return wr_store_end(store, status, error);
 }

@@ -88,12 +88,52 @@ enum wr_store_statement {
     WR_DO_DELIVERY,
     WR_DO_RETRIED,
     WR_DO_RETRIED_REJECT,
+    WR_DO_TELL_BEGIN,
+    WR_DO_TELL_END,
+    WR_DO_TELL_UNDO,
     WR_DO_COUNT
 };
 
 /* The statements of one table sink, prepared when first used. */
 struct wr_table_statements {
     sqlite3_stmt *put, *put_many, *remove;
+};
+
+/* What a parameter of a user's statement is bound to. */
+enum wr_told_value {
+    WR_TOLD_KEY,
+    WR_TOLD_VALUE,
+    WR_TOLD_TIME,
+    WR_TOLD_SOURCE,
+    WR_TOLD_PARTITION,
+    WR_TOLD_OFFSET,
+    WR_TOLD_HEADERS,
+    WR_TOLD_RECORDS,
+    WR_TOLD_COUNT,
+};
+
+/* One statement of an sql: sink. */
+struct wr_told_statement {
+    struct wr_told_statement *next; /* of its section, in order */
+    struct wr_telling at;
+    enum wr_sql_section section;
+    sqlite3_stmt *statement;
+    const char *text;
+    size_t size;
+    int parameters;
+    const enum wr_told_value *values; /* by parameter, from 0 */
+};
+struct wr_told_sink {
+    struct wr_told_statement *section[WR_SQL_SECTIONS];
+};
+
+/* Whose statement is being prepared or run, for the authorizer (store_guard.c). */
+enum wr_guard_who { WR_GUARD_WEIR, WR_GUARD_SETUP, WR_GUARD_RECORD, WR_GUARD_BATCH };
+struct wr_guard {
+    enum wr_guard_who who;
+    bool changes_table; /* the statement at hand drops or alters a table that it may */
+    bool denied;
+    char why[256]; /* what it did first that it may not */
 };
 
 struct wr_store {
@@ -123,6 +163,13 @@ struct wr_store {
     const struct wr_sink *sinks; /* the job's, once defined */
     int64_t retain_at_ms; /* when the age of their batches is looked at next */
     struct wr_table_statements *tables; /* by index of sink */
+    struct wr_told_sink *told; /* by index of sink; NULL: no sql: sinks */
+    struct wr_guard guard;
+    _Atomic(const struct wr_told_statement *) telling; /* which one runs, NULL: none */
+    struct wr_buffer json; /* for their parameters */
+    int64_t rejects_held, rejects_max; /* as of the last epoch; max -1: no limit */
+    int64_t told_rejects; /* dead letters that statements made in the transaction at hand */
+    _Atomic int64_t sql_rejects; /* and in those that ended */
     size_t sink_count;
     struct wr_sorter sorter; /* a write set is applied in key order */
     struct wr_buffer changes; /* of state, packed: of the epoch at hand */
@@ -170,6 +217,11 @@ weir_status wr_store_apply_tables(struct wr_store *store, const struct wr_epoch 
                                   struct wr_error *error);
 weir_status wr_store_apply_logs(struct wr_store *store, const struct wr_epoch *epoch,
                                 bool no_outboxes, int64_t now_ms, struct wr_error *error);
+/* Runs the statements of sql: sinks (store_apply_sql.c). */
+weir_status wr_store_apply_sql(struct wr_store *store, const struct wr_epoch *epoch,
+                               struct wr_error *error);
+weir_status wr_store_apply_reject(struct wr_store *store, int64_t epoch,
+                                  const struct wr_reject *reject, struct wr_error *error);
 /* Trims one partition by the sink's retention. */
 weir_status wr_store_trim_old(struct wr_store *store, const struct wr_sink *sink, int32_t partition,
                               int64_t now_ms, struct wr_error *error);
@@ -184,6 +236,28 @@ weir_status wr_store_fold_all(struct wr_store *store, struct wr_error *error);
 
 /* A topic or outbox with all its records, in the transaction that is open (store_upgrade.c). */
 weir_status wr_store_remove_topic(struct wr_store *store, int64_t topic, struct wr_error *error);
+
+/* ---- Statements of the user's (store_define_sql.c, store_guard.c) ---------------------------- */
+
+/* Runs every setup, then prepares what records and batches are told by, in the transaction that is
+ * open. */
+weir_status wr_store_define_sql(struct wr_store *store, struct wr_error *error);
+/* Prepares one statement as its section may; 64: SQLite or the guard refuses it. `tail_out`
+ * NULL: it was prepared before, and a refusal is 78. */
+weir_status wr_told_prepare(struct wr_store *store, struct wr_told_statement *told,
+                            const char **tail_out, struct wr_error *error);
+/* Runs it to its end; the result code is SQLITE_DONE when it was right. Not reset after a failure.
+ */
+int wr_told_run(struct wr_store *store, const struct wr_told_statement *told);
+/* Whether a failure of this code is the doing of the statement and what it was given. */
+bool wr_told_is_to_blame(int code);
+/* The statement rolled the whole transaction back: 78. */
+weir_status wr_told_fail_rolled_back(struct wr_store *store, const struct wr_told_statement *told,
+                                     struct wr_error *error);
+
+/* From here on SQLite asks wr_guard whether a statement may do what it does. All statements of the
+ * connection are prepared anew, once. */
+weir_status wr_guard_begin(struct wr_store *store, struct wr_error *error);
 
 /* ---- Readers (store_read.c) ------------------------------------------------------------------ */
 

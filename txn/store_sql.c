@@ -126,15 +126,17 @@ weir_status wr_sql_broken_at(struct wr_sql *sql, const char *file, int line, str
 
 /* ---- Connections ----------------------------------------------------------------------------- */
 
-/* Debian's SQLite overwrites deleted data with zeros and trusts the schema; a store needs neither,
- * and memory mapping would turn an I/O error into a signal. */
+/* Debian's SQLite overwrites deleted data with zeros, which a store does not need; and memory
+ * mapping would turn an I/O error into a signal. The schema is trusted: tables of the user's
+ * check, index and show JSON, whose functions count as unsafe there, and a store's connection
+ * has no function that could do harm: weir adds none, and extensions are off. */
 weir_status wr_sql_configure(struct wr_sql *sql, struct wr_error *error)
 {
     sqlite3_extended_result_codes(sql->db, 1);
     sqlite3_busy_timeout(sql->db, WR_STORE_BUSY_MS);
     sqlite3_db_config(sql->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
     sqlite3_db_config(sql->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, (int *)NULL);
-    sqlite3_db_config(sql->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
+    sqlite3_db_config(sql->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 1, (int *)NULL);
     sqlite3_db_config(sql->db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
     sqlite3_wal_autocheckpoint(sql->db, 0);
     char text[160];
@@ -274,6 +276,16 @@ void wr_sql_bytes(sqlite3_stmt *statement, int at, weir_bytes bytes)
     check_bound(bytes.data
                     ? sqlite3_bind_blob64(statement, at, bytes.data, bytes.size, SQLITE_STATIC)
                     : sqlite3_bind_null(statement, at));
+}
+
+void wr_sql_value(sqlite3_stmt *statement, int at, weir_bytes bytes)
+{
+    if (bytes.data && wr_bytes_is_text(bytes)) {
+        check_bound(
+            sqlite3_bind_text64(statement, at, bytes.data, bytes.size, SQLITE_STATIC, SQLITE_UTF8));
+    } else {
+        wr_sql_bytes(statement, at, bytes);
+    }
 }
 
 void wr_sql_key(sqlite3_stmt *statement, int at, weir_bytes bytes)

@@ -85,6 +85,8 @@ weir_status wr_sql_find(struct wr_sql *sql, const char *text, const char *name, 
 
 /* Binds without copying, so that nothing can fail: the bytes must outlive the last step. */
 void wr_sql_bytes(sqlite3_stmt *statement, int at, weir_bytes bytes);
+/* As TEXT when it is well-formed UTF-8 without NUL, else as a BLOB. */
+void wr_sql_value(sqlite3_stmt *statement, int at, weir_bytes bytes);
 void wr_sql_key(sqlite3_stmt *statement, int at, weir_bytes bytes);
 void wr_sql_text(sqlite3_stmt *statement, int at, const char *text); /* NULL: NULL */
 /* Text of this size; size 0: NULL. */

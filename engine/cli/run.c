@@ -104,7 +104,7 @@ static const char help_options[] =
 "                           kafka://HOST:PORT/TOPIC (?start=earliest|latest|\n"
 "                           OFFSET|TIME&partitions=0-3+7&missing=fail)\n"
 "  -o, --output NAME=URI    where sink NAME goes: table:NAME, log:TOPIC,\n"
-"                           file:PATH, stdout:, null:,\n"
+"                           file:PATH, sql:FILE, stdout:, null:,\n"
 "                           kafka://HOST:PORT/TOPIC (?partition=key|source|N)\n"
 "  -s, --store FILE         the store; default NAME.weir in this directory\n"
 "  -D, --define NAME=VALUE  an option of the job itself\n"

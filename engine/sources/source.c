@@ -19,6 +19,7 @@ weir_status wr_source_open(struct wr_env *env, const char *name, const struct wr
     case WR_SCHEME_TABLE:
     case WR_SCHEME_STDOUT:
     case WR_SCHEME_NULL:
+    case WR_SCHEME_SQL:
         break;
     }
     return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE, "source %s: \"%.200s\" cannot be a source",

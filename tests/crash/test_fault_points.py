@@ -31,6 +31,26 @@ def lines_of_any_bytes(folder):
     (folder / "in.txt").write_bytes(b"\n".join(lines))  # the last line without newline
 
 
+TOLD = """
+-- name: setup
+CREATE TABLE IF NOT EXISTS audit(id INTEGER PRIMARY KEY AUTOINCREMENT, who, at, offset);
+CREATE TABLE IF NOT EXISTS totals(id INTEGER PRIMARY KEY, who UNIQUE, n, sum);
+CREATE TRIGGER IF NOT EXISTS once BEFORE INSERT ON audit
+    WHEN EXISTS (SELECT 1 FROM audit WHERE offset = new.offset)
+BEGIN SELECT RAISE(ABORT, 'told twice'); END;
+CREATE VIEW IF NOT EXISTS look AS SELECT who, sum FROM totals;
+-- name: record
+INSERT INTO audit(who, at, offset) VALUES(:key, :time_ms, :offset);
+INSERT INTO totals(who, n, sum) VALUES(:key, 1, :offset)
+    ON CONFLICT(who) DO UPDATE SET n = n + 1, sum = sum + excluded.sum;
+SELECT json('refused') WHERE :offset % 9 = 8;
+"""
+
+
+def told(folder):
+    (folder / "told.sql").write_text(TOLD)
+
+
 def another_store(folder):
     """A topic of two partitions, in batches of 50, in the store of another job."""
     job = Job("copy", "-q", "-i", KEYED, "-o", "out=log:out?partitions=2", *SMALL_EPOCHS,
@@ -51,6 +71,9 @@ CONFIGURATIONS = [
                   (2,)),
     Configuration("count into a table", "count",
                   ["-i", KEYED, "-o", "out=table:out", *SMALL_EPOCHS], (2,)),
+    # Statements, some of which refuse their record.
+    Configuration("tell statements", "copy",
+                  ["-i", KEYED, "-o", "out=sql:told.sql", *SMALL_EPOCHS], (2, 60), prepare=told),
     # What another job has written, read to where it ended.
     Configuration("another job's topic", "copy",
                   ["-i", "in=log:out?store=other.weir", "--until-end", *SMALL_EPOCHS], (3,),

@@ -45,6 +45,9 @@ static void check_sink(const struct wr_endpoint *endpoint, struct wr_arena *aren
     case WR_SINK_OUTBOX:
         fuzz_check(sink.partitions == 1);
         break;
+    case WR_SINK_SQL:
+        fuzz_check(*endpoint->path);
+        break;
     case WR_SINK_NULL:
         break;
     }

@@ -11,10 +11,11 @@ SPDX-License-Identifier: Apache-2.0
 import collections
 import json
 import os
+import re
 import sqlite3
 import subprocess
 
-from crash_runs import SECONDS_MAX, WEIR, Failure
+from crash_runs import ROOT, SECONDS_MAX, WEIR, Failure
 
 SHOWN_MAX = 5  # differences of one kind that are named
 
@@ -50,6 +51,10 @@ class Results:
                 self.parts[f"table {table}"] = store.execute(
                     f'SELECT typeof(key), key, typeof(value), value FROM "{table}" ORDER BY key'
                 ).fetchall()
+            if any(row[0].startswith(b"sql:") for row in sinks):
+                for table in users_tables(store):
+                    self.parts[f"table {table}"] = store.execute(
+                        f'SELECT rowid, * FROM "{table}" ORDER BY 1').fetchall()
             topics = [name.decode() for name, in
                       store.execute("SELECT name FROM topic WHERE outbox = 0 ORDER BY id")]
         finally:
@@ -72,6 +77,16 @@ class Results:
             part = self.parts.setdefault(f"topic {topic}/{record.pop('partition')}", [])
             key = record.get("key"), record.get("key_base64")
             part.append((record["offset"], key, json.dumps(record, sort_keys=True)))
+
+
+def users_tables(store):
+    """Tables that are neither weir's own nor SQLite's."""
+    text = (ROOT / "txn" / "store_schema.c").read_text()
+    own = set(re.findall(r'\{\d, "(\w+)"', text))
+    assert len(own) > 10, "the list in store_schema.c is not as it was"
+    names = [name.decode() for name, in store.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")]
+    return [name for name in names if name not in own]
 
 
 def base_name(value):

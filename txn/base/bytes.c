@@ -79,6 +79,29 @@ const unsigned char *wr_varint_get(const unsigned char *at, const unsigned char 
     return NULL;
 }
 
+bool wr_bytes_is_text(weir_bytes bytes)
+{
+    const unsigned char *at = bytes.data, *end = at + bytes.size;
+    while (at < end) {
+        unsigned lead = *at++;
+        if (lead > 0 && lead < 0x80) {
+            continue;
+        }
+        int more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
+        if (lead < 0xc2 || lead > 0xf4 || end - at < more) {
+            return false;
+        }
+        unsigned low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+        unsigned high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+        for (int i = 0; i < more; i++, at++) {
+            if (*at < (i ? 0x80 : low) || *at > (i ? 0xbf : high)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 void wr_i64_put(unsigned char at[8], int64_t value)
 {
     uint64_t bits = __builtin_bswap64((uint64_t)value ^ 0x8000000000000000u);

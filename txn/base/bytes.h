@@ -58,6 +58,9 @@ static inline unsigned char *wr_varint_put(unsigned char *at, uint64_t value)
 const unsigned char *wr_varint_get(const unsigned char *at, const unsigned char *end,
                                    uint64_t *value_out);
 
+/* Well-formed UTF-8 (RFC 3629) without NUL: what SQLite's tools can show as text. */
+bool wr_bytes_is_text(weir_bytes bytes);
+
 static inline uint64_t wr_zigzag(int64_t value)
 {
     return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);

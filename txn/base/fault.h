@@ -64,7 +64,10 @@
     X(66, kafka_before_end)                                                                        \
     X(67, kafka_during_end) /* commit_transaction was called and has not answered */               \
     X(68, kafka_after_end) /* it answered */                                                       \
-    X(69, kafka_after_abort)
+    X(69, kafka_after_abort)                                                                       \
+    X(70, decide_after_sql) /* statements of sql: sinks were run */                                \
+    X(71, sql_after_record) /* one record's, within its savepoint */                               \
+    X(72, sql_after_undo) /* a record was refused: undone, its dead letter not yet written */
 
 enum wr_fault_point {
 #define WR_FAULT_ENUM(number, name) WR_FAULT_##name = (number),

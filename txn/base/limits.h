@@ -51,6 +51,7 @@
 #define WR_OUTSIDE_WAIT_MS 60000
 #define WR_OUTSIDE_LOOK_MS 10000
 #define WR_BACKLOG_BYTES_DEFAULT (1024LL * 1024 * 1024) /* of log that waits for a Kafka sink */
+#define WR_SQL_FILE_BYTES_MAX (1024 * 1024) /* of an sql: sink: nobody writes more by hand */
 #define WR_ERROR_TEXT_MAX 1024
 #define WR_REASON_BYTES_MAX 1024 /* of one dead letter */
 
