@@ -22,6 +22,8 @@
  * Late bids: a bid is counted in those of its windows that are still open. One that finds none
  * open, and a line that is not TIME_MS,AUCTION, are dead letters; `weir rejects` lists them.
  *
+ * nexmark/nexmark_q5.c is the same query made of operators.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <stdio.h>

@@ -17,6 +17,9 @@
  * The two inputs are read side by side, in no order between them. So the pairs seen on the way
  * differ from run to run, the last one of each key does not.
  *
+ * By hand, to show what the raw operator can do; weir_join_tables of weir_ops.h joins two tables,
+ * and enrich.c a stream with one.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 #include <weir.h>

@@ -15,6 +15,8 @@
  * and changes nothing. A late one that still meets an open session is counted there.
  * A line that is not TIME_MS,USER is a dead letter; `weir rejects` lists them.
  *
+ * By hand, to show what the raw operator can do; visitors.c has sessions from weir_window_by.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <stdio.h>
