@@ -26,8 +26,6 @@
  * What NAME.LEFT tells: one of the letters below, the size of the left key, that key, the value.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
-
 #include "operators/join.h"
 
 struct join_foreign {

@@ -4,9 +4,9 @@
  * there before, and is there now, when the rows of both sides are (INNER), the left one's is
  * (LEFT), either's is (OUTER), and the joiner's value of them is not absent. What is emitted has
  * the row that is there now as its value and the one before as `old`, absent where there is none,
- * and nothing is emitted when there is neither. Its time is the higher of the two rows' times; of a
- * row that is gone, the higher of those of the record that removed it and of the other side's row.
- * Absent keys are rejected.
+ * and nothing is emitted when there is neither, nor when a row is removed that is not there. Its
+ * time is the higher of the two rows' times; of a row that is gone, the higher of those of the
+ * record that removed it and of the other side's row. Absent keys are rejected.
  *
  * What a side was is read from state, not from a record's `old`: plain values do as well.
  *
@@ -43,16 +43,17 @@ static void run_join_tables(weir_ctx *ctx, const weir_record *in, void *arg)
     before[side] = wr_row_read(weir_get(ctx, slots[side]), in->key, &kept);
     before[1 - side] = wr_row_read(weir_get(ctx, slots[1 - side]), in->key, &other);
     after[side] = in->value.data ? in : NULL;
+    if (!before[side] && !after[side]) {
+        return;
+    }
     after[1 - side] = before[1 - side];
     weir_record out = *in;
     if (!joined(ctx, &tables->join, before, &out.old) ||
         !joined(ctx, &tables->join, after, &out.value)) {
         return;
     }
-    if (before[side] || in->value.data) {
-        weir_put(ctx, slots[side],
-                 in->value.data ? wr_row_pack(ctx, in->time_ms, in->value) : wr_absent);
-    }
+    weir_put(ctx, slots[side],
+             in->value.data ? wr_row_pack(ctx, in->time_ms, in->value) : wr_absent);
     if (out.old.data || out.value.data) {
         out.time_ms = wr_join_time(in, before[1 - side]);
         weir_emit(ctx, &out);

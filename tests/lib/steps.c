@@ -43,12 +43,18 @@ static weir_record show(weir_ctx *ctx, const weir_record *in, void *arg)
     return out;
 }
 
-void steps_in(weir_job *job, weir_stream **left_out, weir_stream **right_out)
+void steps_in_order(weir_job *job, int64_t out_of_order_ms, weir_stream **left_out,
+                    weir_stream **right_out)
 {
     weir_stream *in = weir_from(job, "in", NULL);
-    in = weir_times(in, "times", NULL, NULL, OUT_OF_ORDER_MS, 0);
+    in = weir_times(in, "times", NULL, NULL, out_of_order_ms, 0);
     *left_out = weir_through(in, "split", split, NULL);
     *right_out = weir_side(*left_out, 1);
+}
+
+void steps_in(weir_job *job, weir_stream **left_out, weir_stream **right_out)
+{
+    steps_in_order(job, OUT_OF_ORDER_MS, left_out, right_out);
 }
 
 void steps_out(weir_stream *results, const char *name)

@@ -23,6 +23,9 @@
 
 /* The two inputs; to be called by the job, which hands each result to steps_out. */
 void steps_in(weir_job *job, weir_stream **left_out, weir_stream **right_out);
+/* The same, with a watermark that follows the records; the side is in the first header's name. */
+void steps_in_order(weir_job *job, int64_t out_of_order_ms, weir_stream **left_out,
+                    weir_stream **right_out);
 void steps_out(weir_stream *results, const char *name);
 
 /* Either value, `.` for none, with a `+` between them; rejects when one of them is `!`. The
