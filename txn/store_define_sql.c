@@ -298,7 +298,7 @@ static weir_status take_all(struct wr_store *store, enum wr_sql_section first,
 {
     for (size_t i = 0; i < store->sink_count; i++) {
         const struct wr_sink *sink = &store->sinks[i];
-        for (int j = first; sink->kind == WR_SINK_SQL && j <= (int)last; j++) {
+        for (int j = (int)first; sink->kind == WR_SINK_SQL && j <= (int)last; j++) {
             WR_TRY(take_section(store, sink, &store->told[i], (enum wr_sql_section)j, error));
         }
     }

@@ -88,6 +88,19 @@ static void test_decide(void **state)
     assert_int_equal(look(&watched, 242, (struct wr_stuck_sample){.deciding_us = 0}), 0);
 }
 
+/* A statement of a user's that runs on is named, by file and line. */
+static void test_telling(void **state)
+{
+    (void)state;
+    struct watched watched;
+    start(&watched);
+    const struct wr_telling telling = {.sink = "out", .file = "told.sql", .line = 12};
+    const struct wr_stuck_sample busy = {.deciding_us = 77, .telling = &telling};
+    says_at(&watched, 100, 120, (const int[]){110, 0}, busy);
+    assert_non_null(strstr(watched.said.text, "the statement in line 12 of told.sql runs, for sink "
+                                              "`out`"));
+}
+
 /* One epoch after the other is decided, each in its time. */
 static void test_progress(void **state)
 {
@@ -160,7 +173,8 @@ static void test_forward(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decide),    cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_decide),
+        cmocka_unit_test(test_telling),    cmocka_unit_test(test_progress),
         cmocka_unit_test(test_idle),      cmocka_unit_test(test_operators),
         cmocka_unit_test(test_first),     cmocka_unit_test(test_forward),
     };
