@@ -106,7 +106,7 @@ class Job:
         done = subprocess.run([WEIR, "consume", self.store, topic, "--format", "json"],
                               capture_output=True, text=True, timeout=RUN_SECONDS_MAX)
         self.test.assertEqual(done.returncode, 0, done.stderr)
-        records = [json.loads(line) for line in done.stdout.splitlines()]
+        records = [json.loads(line) for line in done.stdout.split("\n") if line]
         for record in records:
             for field in ("key", "value"):
                 record[field] = as_bytes(record, field)
