@@ -43,10 +43,10 @@ enum wr_bench_kind {
 };
 
 struct wr_bench_job {
-    const char *name; /* "copy", "count", "wordcount", or the path of a JOB.so */
+    const char *name; /* "copy", "nexmark_q0", ..., or the path of a JOB.so */
     void (*define)(weir_job *);
     const char *input, *output; /* names of the endpoints that the bench sets; NULL: all of them */
-    bool lines; /* reads gen:lines, else gen:keyed */
+    const char *generator; /* the kind of gen: that it reads; NULL: keyed */
     struct wr_settings *defines; /* -D; NULL: none */
 };
 
@@ -202,6 +202,12 @@ struct wr_bench {
 
 /* The jobs that are built in; NULL: none has this name. (jobs.c) */
 const struct wr_bench_job *wr_bench_job_find(const char *name);
+/* The one whose name is nearest to `name`, its name; NULL: none is near. */
+const char *wr_bench_job_nearest(const char *name);
+bool wr_bench_job_reads(const struct wr_bench_job *job, const char *generator);
+/* The URI of a generator for a cell's job; records, rate 0: without. */
+void wr_bench_generator(const struct wr_bench_cell *cell, int64_t records, int64_t rate, char *uri,
+                        size_t size);
 
 /* Makes a folder of its own in `dir`, and blocks SIGINT, SIGTERM and SIGHUP. (place.c) */
 weir_status wr_bench_open(struct wr_env *env, const char *dir, struct wr_bench *bench_out,

@@ -44,25 +44,12 @@ static weir_status add(struct wr_settings *settings, const char *name, const cha
     return wr_settings_add(settings, text, error);
 }
 
-static void generator(const struct wr_bench_cell *cell, int64_t records, int64_t rate, char *uri,
-                      size_t size)
-{
-    int at = snprintf(uri, size, "gen:%s?keys=%" PRId64 "&size=%" PRId64,
-                      cell->job->lines ? "lines" : "keyed", cell->keys, cell->value_bytes);
-    if (records > 0) {
-        at += snprintf(uri + at, size - (size_t)at, "&records=%" PRId64, records);
-    }
-    if (rate > 0) {
-        snprintf(uri + at, size - (size_t)at, "&rate=%" PRId64, rate);
-    }
-}
-
 /* What is kept in the store stays as the job has it; what would leave it becomes a topic. */
 static bool stays(const struct wr_node *sink)
 {
     const char *uri = sink->default_uri;
     return uri && (strncmp(uri, "table:", 6) == 0 || strncmp(uri, "log:", 4) == 0 ||
-                   strncmp(uri, "null:", 5) == 0);
+                   strncmp(uri, "sql:", 4) == 0 || strncmp(uri, "null:", 5) == 0);
 }
 
 /* Of a job whose inputs and outputs are not known: defines it once to look at them. Several inputs
@@ -78,8 +65,8 @@ static weir_status set_all(const struct wr_bench_cell *cell, int64_t records,
     for (size_t i = 0; i < job.node_count && status == WEIR_OK; i++) {
         const struct wr_node *node = job.nodes[i];
         if (node->kind == WR_NODE_SOURCE) {
-            generator(cell, (records + share - 1) / share, (cell->rate + share - 1) / share, uri,
-                      sizeof uri);
+            wr_bench_generator(cell, (records + share - 1) / share,
+                               (cell->rate + share - 1) / share, uri, sizeof uri);
             status = add(&options->inputs, node->name, uri, error);
         } else if (node->kind == WR_NODE_SINK && !stays(node)) {
             snprintf(uri, sizeof uri, "log:%s", node->name);
@@ -117,7 +104,7 @@ weir_status wr_bench_cell_options(const struct wr_bench_cell *cell, const char *
         return set_all(cell, records, options, error);
     }
     char from[WR_URI_BYTES_MAX], to[WR_URI_BYTES_MAX];
-    generator(cell, records, cell->rate, from, sizeof from);
+    wr_bench_generator(cell, records, cell->rate, from, sizeof from);
     snprintf(to, sizeof to, "log:%s", cell->job->output);
     if (cell->route != WR_BENCH_GENERATED) {
         options->forward_ms = cell->forward_ms;
@@ -140,7 +127,7 @@ static weir_status mean_bytes(struct wr_env *env, const struct wr_bench_cell *ce
     int64_t records = 0, bytes = 0;
     wr_arena_init(&arena, 0);
     wr_arena_init(&polled.arena, (size_t)2 * WR_POLL_BYTES_MAX);
-    generator(cell, SAMPLE, 0, uri, sizeof uri);
+    wr_bench_generator(cell, SAMPLE, 0, uri, sizeof uri);
     weir_status status = wr_endpoint_parse(uri, true, &arena, &endpoint, error);
     if (status == WEIR_OK) {
         status = wr_source_open(env, "in", &endpoint, &arena, &source, error);

@@ -150,11 +150,7 @@ static weir_status open_source(struct feed *feed, struct wr_error *error)
     const struct wr_bench_cell *cell = feed->cell;
     struct wr_endpoint endpoint;
     char uri[WR_URI_BYTES_MAX];
-    int at = snprintf(uri, sizeof uri, "gen:%s?keys=%" PRId64 "&size=%" PRId64,
-                      cell->job->lines ? "lines" : "keyed", cell->keys, cell->value_bytes);
-    if (cell->records > 0) {
-        snprintf(uri + at, sizeof uri - (size_t)at, "&records=%" PRId64, cell->records);
-    }
+    wr_bench_generator(cell, cell->records, 0, uri, sizeof uri);
     WR_TRY(wr_endpoint_parse(uri, true, &feed->arena, &endpoint, error));
     return wr_source_open(feed->env, "in", &endpoint, &feed->arena, &feed->source, error);
 }

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "engine/bench/kills.h"
+
 enum {
     REPEATS = 5,
     KILLS = 3,
@@ -153,8 +155,8 @@ static bool add_group(struct plan *plan, const struct wr_bench_cell *like, bool 
         struct wr_bench_cell cell = *like;
         cell.kind = baselines[i];
         cell.delivery = WR_AT_LEAST_ONCE;
-        if (cell.kind == WR_BENCH_LOOP && !cell.job->input) {
-            continue; /* nobody wrote one for a job of the user's */
+        if (cell.kind == WR_BENCH_LOOP && !wr_bench_is_implied(cell.job)) {
+            continue; /* nobody wrote one for a query or a job of the user's */
         }
         if (cell.kind == WR_BENCH_LOOP && cell.epoch_records == 0) {
             cell.epoch_records = WR_BENCH_LOOP_ADAPTIVE;
@@ -251,6 +253,10 @@ weir_status wr_bench_plan(const struct wr_bench_options *options, struct wr_aren
                                          .cache_bytes = options->cache_bytes,
                                          .records = options->records,
                                          .seconds = options->seconds};
+            if (wr_bench_job_reads(cell.job, "nexmark")) { /* which has neither */
+                cell.keys = 0;
+                cell.value_bytes = 0;
+            }
             good = options->kafka ? add_kafka(&plan, &cell) : add_epochs(&plan, &cell);
         }
     }

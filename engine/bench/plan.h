@@ -17,7 +17,7 @@
 #include "engine/bench/bench.h"
 
 enum {
-    WR_BENCH_LIST_MAX = 16,
+    WR_BENCH_LIST_MAX = 32,
     WR_BENCH_LOOP_ADAPTIVE = 10000, /* records of a baseline's transaction where weir's adapts */
 };
 

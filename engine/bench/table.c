@@ -130,9 +130,14 @@ static void put_section(FILE *file, const struct wr_bench_cell *cell)
 static void put_input(FILE *file, const struct wr_bench_cell *cell)
 {
     char keys[WR_BENCH_NUMBER_MAX], size[WR_BENCH_NUMBER_MAX];
-    fprintf(file, ", %s %s, %s of %s bytes", wr_bench_text_count(keys, cell->keys),
-            cell->job->lines ? "words" : "keys", cell->job->lines ? "lines" : "values",
-            wr_bench_text_count(size, cell->value_bytes));
+    bool lines = wr_bench_job_reads(cell->job, "lines");
+    if (wr_bench_job_reads(cell->job, "nexmark")) {
+        fprintf(file, ", events of Nexmark");
+    } else {
+        fprintf(file, ", %s %s, %s of %s bytes", wr_bench_text_count(keys, cell->keys),
+                lines ? "words" : "keys", lines ? "lines" : "values",
+                wr_bench_text_count(size, cell->value_bytes));
+    }
     if (cell->cache_bytes > 0) {
         fprintf(file, ", cache %s MiB",
                 wr_bench_text_count(keys, cell->cache_bytes / (1024 * 1024)));

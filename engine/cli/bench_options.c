@@ -85,8 +85,10 @@ const char wr_bench_help[] =
 "\n";
 const char wr_bench_help_options[] =
 "What is measured (each LIST is comma separated; all combinations are)\n"
-"  -j, --job LIST           copy, count (default), wordcount, or a JOB.so: its\n"
-"                           inputs become generators, its outside outputs topics\n"
+"  -j, --job LIST           copy, count (default), wordcount; nexmark_qN, a query\n"
+"                           of Nexmark, N of 0-5, 7-9, 11, 14-22; or a JOB.so:\n"
+"                           its inputs become generators, its outside outputs\n"
+"                           topics\n"
 "  -d, --delivery LIST      exactly-once, at-least-once, at-most-once; default\n"
 "                           all three\n"
 "      --epoch-records LIST\n"
@@ -190,11 +192,11 @@ static weir_status add_job(struct wr_bench_arguments *arguments, const char *ite
     if (!job && (strchr(item, '/') || (length > 3 && strcmp(item + length - 3, ".so") == 0))) {
         WR_TRY(open_job(arguments, item, &job, error));
     } else if (!job) {
-        const char *const names[] = {"copy", "count", "wordcount", NULL};
-        const char *near = wr_nearest(item, names);
+        const char *near = wr_bench_job_nearest(item);
         return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
-                       "--job is \"%s\"; it takes copy, count, wordcount, or a JOB.so%s%s%s", item,
-                       near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+                       "--job is \"%s\"; it takes copy, count, wordcount, nexmark_q0 and so on to "
+                       "nexmark_q22, or a JOB.so%s%s%s",
+                       item, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     }
     for (size_t i = 0; i < bench->job_count; i++) {
         if (strcmp(bench->jobs[i]->name, item) == 0) {
@@ -466,7 +468,7 @@ static weir_status check_arguments(struct wr_bench_arguments *arguments, struct 
     }
     if (arguments->defines.count > 0 && arguments->file_count == 0) {
         return wr_fail(error, WEIR_MISUSE, WR_EXIT_USAGE,
-                       "--define is for a JOB.so; the jobs that are built in have no options");
+                       "--define is for a JOB.so, not for the jobs that are built in");
     }
     bool only_off = bench->sync_count == 1 && bench->syncs[0] == WR_SYNC_OFF;
     if (!only_off && wr_bench_is_memory(arguments->dir)) {

@@ -8,7 +8,7 @@ BUILD is a folder of a release build of this tree. What is measured goes to docs
 for each NAME (--list shows them), the command in its first line; the tables of docs/PERFORMANCE.md
 between `<!-- figures: NAME -->` and `<!-- end -->` are written from these files alone, and the plot
 docs/performance/throughput.svg is drawn from delivery.jsonl by `weir bench --from`. All takes about
-half an hour on an idle machine; runs are in a folder of their own in --dir (the working directory).
+40 minutes on an idle machine; runs are in a folder of their own in --dir (the working directory).
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -29,6 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "docs" / "PERFORMANCE.md", ROOT / "README.md"]
 DATA = ROOT / "docs" / "performance"
 
+QUERIES = [0, 1, 2, 3, 4, 5, 7, 8, 9, 11, *range(14, 23)]
 ONE = ["--delivery", "exactly-once", "--epoch-records", "adaptive", "--kills", "0"]
 BENCH = {  # weir bench, with these
     "delivery": ["--epoch-records", "1,100,10000,adaptive", "--seconds", "0.5", "--repeat", "7"],
@@ -41,6 +42,8 @@ BENCH = {  # weir bench, with these
                       "--delivery", "exactly-once", "--keys", "2000000", "--cache", "512M",
                       "--records", "6000000", "--repeat", "1", "--kills", "6", "--broker-kills",
                       "0", "--rate", "1000"],
+    "nexmark": ["--job", ",".join(f"nexmark_q{n}" for n in QUERIES), *ONE, "--seconds", "2",
+                "--repeat", "3", "--rate", "100000"],
     "sync": ["--epoch-records", "1,adaptive", "--sync", "full,normal,off", "--seconds", "0.5",
              "--kills", "0"],
 }
@@ -231,6 +234,22 @@ def show_sync():
                  rows)
 
 
+def show_nexmark():
+    """The operators are one thread's work, so records/s are one core's as they come; what the other
+    threads add is in the CPU seconds."""
+    found = cells("nexmark", kind="weir")
+    if not found:
+        return ["not measured"]
+    stateless = [f"nexmark_q{n}" for n in (0, 1, 2, 14, 21, 22)]
+    rows = [[cell["job"].removeprefix("nexmark_"),
+             "500,000" if cell["job"] in stateless else "200,000", spread(cell, "records_per_s"),
+             number(cell["cpu_s_per_million"]), number(1e6 / cell["cpu_s_per_million"]),
+             number(cell["bytes_per_record"]), number(cell["rss_kib"] / 1024)] for cell in found]
+    return [f"Load of the machine when it began: {lines_of('nexmark')[0]['load']}.", "",
+            *table(["query", "aim", "events/s", "CPU s per million", "events per CPU second",
+                    "bytes written", "peak MiB"], rows)]
+
+
 def way(cell):
     each = f", each {cell['forward_ms']} ms" if cell["forward_ms"] else ""
     return f"{cell['job']}, Kafka to {'Kafka' if cell['output'] == 'kafka' else '`log:`'}{each}"
@@ -390,7 +409,7 @@ def show_text(name):
 SHOWN = {"readme": show_readme, "machine": show_machine, "goals": show_goals,
          "delivery": show_delivery, "latency": show_latency, "kills": show_kills,
          "parts": show_parts, "jobs": show_jobs, "sync": show_sync, "long": show_long,
-         "kafka": show_kafka,
+         "kafka": show_kafka, "nexmark": show_nexmark,
          "starts": lambda: show_text("starts"), "before-after": lambda: show_text("before-after")}
 
 

@@ -96,6 +96,24 @@ class Bench(CliTest):
             if row["kind"] != "weir":
                 self.assertIsNone(row["lost"])
 
+    def test_queries_of_nexmark(self):
+        """They are built in and read their own events; no loop was written by hand; exactly-once
+        loses and repeats nothing of a row or a table's changes."""
+        found = self.lines("--job", "nexmark_q0,nexmark_q17", "--epoch-records", "100",
+                           "--records", "3000", "--repeat", "1", "--kills", "1", "--rate",
+                           "1000000", "--delivery", "exactly-once")
+        self.assertEqual([row["kind"] for row in found["cell"]],
+                         [kind for kind in KINDS[2:] if kind != "loop"] * 2)
+        for row in found["cell"]:
+            self.assertEqual((row["keys"], row["value_bytes"]), (0, 0))
+            if row["kind"] == "weir":
+                self.assertEqual([row["kills"], row["expected"]], [1, 3000 * 46 // 50], row["job"])
+                for name in ("lost", "repeated", "reordered"):
+                    self.assertEqual(row[name], 0, name)
+                self.assertEqual(row["state_errors"], 0 if row["job"] == "nexmark_q17" else None)
+        self.refuses(USAGE, "did you mean nexmark_q0?", "bench", "--job", "nexmark_q6")
+        self.refuses(USAGE, "did you mean nexmark_q5?", "bench", "--job", "nexmrk_q5")
+
     def test_the_table(self):
         """For people: the machine, the command, a row a cell, within 100 columns."""
         out, err = self.bench("--sync", "off", "--records", "300", "--repeat", "1", "--kills", "1",
