@@ -320,17 +320,19 @@ WEIR_EXPORT weir_bytes weir_format(weir_ctx *ctx, const char *format, ...) WEIR_
 /* A parsed JSON value, in this call's memory. All functions take NULL for a value that is not there
  * and then find nothing, so that reading a field of a field needs one check at the end. */
 typedef struct weir_json weir_json;
-/* NULL: not one JSON value with nothing after it (RFC 8259), nested deeper than 64, or no
- * memory. */
+/* The text stays where it is while the value is used (of records and state it does). NULL: it is not
+ * one JSON value with nothing after it (RFC 8259), in UTF-8, surrogates in pairs; it is nested deeper
+ * than 64; or there is no memory. */
 WEIR_EXPORT const weir_json *weir_json_parse(weir_ctx *ctx, weir_bytes text);
 /* A member of an object (of several with this name, the last), an item of an array, how many it
- * has (0 for what is no array or object). */
+ * has (0 for what is no array or object). Members and items are looked for one by one. */
 WEIR_EXPORT const weir_json *weir_json_field(const weir_json *object, const char *name);
 WEIR_EXPORT const weir_json *weir_json_item(const weir_json *array, size_t index);
 WEIR_EXPORT size_t weir_json_size(const weir_json *value);
 /* The text of a string; absent for all else. */
 WEIR_EXPORT weir_bytes weir_json_text(const weir_json *value);
-/* A number; false, and *out unchanged, for all else, and for what is no whole number of 64 bits. */
+/* A number; false, and *out unchanged, for all else, and for what is no whole number of 64 bits
+ * (12.0 and 1e3 are), or too large for a double. */
 WEIR_EXPORT bool weir_json_i64(const weir_json *value, int64_t *out);
 WEIR_EXPORT bool weir_json_double(const weir_json *value, double *out);
 WEIR_EXPORT bool weir_json_bool(const weir_json *value, bool *out);
