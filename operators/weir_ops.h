@@ -320,9 +320,9 @@ WEIR_EXPORT weir_bytes weir_format(weir_ctx *ctx, const char *format, ...) WEIR_
 /* A parsed JSON value, in this call's memory. All functions take NULL for a value that is not there
  * and then find nothing, so that reading a field of a field needs one check at the end. */
 typedef struct weir_json weir_json;
-/* The text stays where it is while the value is used (of records and state it does). NULL: it is not
- * one JSON value with nothing after it (RFC 8259), in UTF-8, surrogates in pairs; it is nested deeper
- * than 64; or there is no memory. */
+/* The text stays where it is while the value is used (of records and state it does). NULL: it is
+ * not one JSON value with nothing after it (RFC 8259), in UTF-8, surrogates in pairs; it is nested
+ * deeper than 64; or there is no memory. */
 WEIR_EXPORT const weir_json *weir_json_parse(weir_ctx *ctx, weir_bytes text);
 /* A member of an object (of several with this name, the last), an item of an array, how many it
  * has (0 for what is no array or object). Members and items are looked for one by one. */
