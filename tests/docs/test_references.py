@@ -72,7 +72,7 @@ def wrong_names(path, text, code):
 
 def identifiers():
     found = set()
-    for folder in ("engine", "txn"):
+    for folder in ("engine", "txn", "operators"):
         for path in (ROOT / folder).rglob("*.[ch]"):
             found.update(re.findall(r"\w+", path.read_text()))
     return found
