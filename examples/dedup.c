@@ -20,7 +20,6 @@
  * Operators: weir_merge, weir_map with weir_json, weir_times, weir_deduplicate.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include <stdlib.h>
 #include <weir.h>
 #include <weir_ops.h>
 
@@ -41,8 +40,8 @@ static weir_record parse(weir_ctx *ctx, const weir_record *in, void *arg)
 WEIR_JOB(job)
 {
     weir_name(job, "dedup");
-    int64_t ttl_ms = strtoll(weir_option(job, "ttl_ms", "3600000"), NULL, 10);
-    int64_t out_of_order_ms = strtoll(weir_option(job, "out_of_order_ms", "60000"), NULL, 10);
+    int64_t ttl_ms = weir_option_i64(job, "ttl_ms", 3600000, 1, INT32_MAX);
+    int64_t out_of_order_ms = weir_option_i64(job, "out_of_order_ms", 60000, 0, INT32_MAX);
 
     weir_stream *a = weir_from(job, "a", "file:a.json");
     weir_stream *b = weir_from(job, "b", "file:b.json");

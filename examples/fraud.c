@@ -19,9 +19,6 @@
  * Operators: weir_map, weir_times, weir_through.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <weir.h>
 #include <weir_ops.h>
@@ -105,8 +102,8 @@ WEIR_JOB(job)
 {
     weir_name(job, "fraud");
     struct limits *limits = weir_alloc(job, sizeof *limits);
-    limits->small = strtoll(weir_option(job, "small", "100"), NULL, 10);
-    limits->large = strtoll(weir_option(job, "large", "50000"), NULL, 10);
+    limits->small = weir_option_i64(job, "small", 100, 0, INT64_MAX);
+    limits->large = weir_option_i64(job, "large", 50000, 0, INT64_MAX);
 
     weir_stream *payments = weir_from(job, "payments", "file:payments.csv");
     payments = weir_map(payments, "parse", parse, NULL);

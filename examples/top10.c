@@ -61,7 +61,7 @@ static weir_record ranked(weir_ctx *ctx, const weir_record *row, int64_t rank, v
 WEIR_JOB(job)
 {
     weir_name(job, "top10");
-    int64_t n = strtoll(weir_option(job, "n", "10"), NULL, 10);
+    int64_t n = weir_option_i64(job, "n", 10, 1, 10000);
     weir_aggregation count = weir_count();
     count.result = row_of;
 

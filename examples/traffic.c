@@ -21,7 +21,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <weir.h>
@@ -106,9 +105,9 @@ static weir_record report(weir_ctx *ctx, weir_bytes total, const weir_window *wi
 WEIR_JOB(job)
 {
     weir_name(job, "traffic");
-    int64_t out_of_order_ms = strtoll(weir_option(job, "out_of_order_ms", "10000"), NULL, 10);
+    int64_t out_of_order_ms = weir_option_i64(job, "out_of_order_ms", 10000, 0, INT32_MAX);
     weir_windows minutes = weir_tumbling(60000);
-    minutes.grace_ms = strtoll(weir_option(job, "grace_ms", "600000"), NULL, 10);
+    minutes.grace_ms = weir_option_i64(job, "grace_ms", 600000, 0, INT32_MAX);
     minutes.late = WEIR_LATE_SIDE;
     weir_aggregation traffic = {.add = add, .result = report};
 

@@ -21,7 +21,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <weir.h>
@@ -70,9 +69,9 @@ static weir_record report(weir_ctx *ctx, weir_bytes total, const weir_window *wi
 WEIR_JOB(job)
 {
     weir_name(job, "visitors");
-    int64_t out_of_order_ms = strtoll(weir_option(job, "out_of_order_ms", "10000"), NULL, 10);
+    int64_t out_of_order_ms = weir_option_i64(job, "out_of_order_ms", 10000, 0, INT32_MAX);
     int64_t *gap_ms = weir_alloc(job, sizeof *gap_ms);
-    *gap_ms = strtoll(weir_option(job, "gap_ms", "1800000"), NULL, 10);
+    *gap_ms = weir_option_i64(job, "gap_ms", 1800000, 1, INT32_MAX);
     weir_windows sessions = weir_session(*gap_ms);
     sessions.emit = WEIR_EMIT_CLOSED;
     weir_aggregation requests = weir_count();

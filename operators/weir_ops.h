@@ -312,6 +312,11 @@ typedef weir_record (*weir_ranked_fn)(weir_ctx *ctx, const weir_record *row, int
 WEIR_EXPORT weir_stream *weir_top(weir_stream *in, const char *name, int64_t n, bool changes,
                                   weir_number_fn number, weir_ranked_fn ranked, void *arg);
 
+/* The number of -D name=value, else the fallback. What is no whole number from min to max, as
+ * decimal text, refuses the job. */
+WEIR_EXPORT int64_t weir_option_i64(weir_job *job, const char *name, int64_t fallback, int64_t min,
+                                    int64_t max);
+
 /* ---- Values as text and JSON ----------------------------------------------------------------- */
 
 /* Text as printf writes it, in this call's memory; absent when memory ran out. */

@@ -200,6 +200,15 @@ class Fraud(ExampleTest):
         job.verify()
 
 
+class Options(ExampleTest):
+    # Misspelt numbers stop the run before it begins.
+    def test_no_numbers(self):
+        for name, option in (("traffic", "grace_ms=10m"), ("visitors", "gap_ms=0"),
+                             ("fraud", "large=-1"), ("dedup", "ttl_ms="), ("top10", "n=ten")):
+            job = self.job(name, "x.weir", "-D", option)
+            self.assertIn(f"-D {option} is no whole number from", job.run(code=64))
+
+
 class Enrich(ExampleTest):
     def named(self, job):
         return [(r["key"], r["value"]) for r in job.topic("named")]

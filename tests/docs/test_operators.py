@@ -70,8 +70,8 @@ def check_examples(folder, examples):
 
 
 def check_names(text, examples):
-    """Every function and aggregation that the header offers is in the table or the text, and used in
-    an example; each name of the text is there."""
+    """Every function that the header offers is in the text, those that make a node are in the table
+    and in an example; each name of the text is there."""
     offered = set(re.findall(r"\b(weir_\w+)\(", re.sub(r"/\*.*?\*/", "", HEADER.read_text(),
                                                       flags=re.S)))
     public = offered | set(re.findall(r"\bweir_\w+", (doc_kit.ROOT / "engine/weir.h").read_text()))
