@@ -109,7 +109,10 @@ static weir_status judge(struct wr_store *store, const struct wr_told_statement 
     }
     snprintf(message, MESSAGE_BYTES_MAX, "%s", sqlite3_errmsg(store->sql.db));
     if (sqlite3_get_autocommit(store->sql.db)) {
-        return wr_told_fail_rolled_back(store, statement, error);
+        return wr_told_fail_rolled_back(statement, error);
+    }
+    if (store->guard.denied) { /* a virtual table has statements of its own, made as it runs */
+        return wr_told_fail(statement, WR_EXIT_CONFIG, store->guard.why, error);
     }
     sqlite3_reset(statement->statement);
     int primary = code & 0xff;

@@ -37,8 +37,8 @@ static int shown(const struct wr_told_statement *told)
     return (int)size;
 }
 
-static weir_status fail_told(const struct wr_told_statement *told, enum wr_exit exit_code,
-                             const char *what, struct wr_error *error)
+weir_status wr_told_fail(const struct wr_told_statement *told, enum wr_exit exit_code,
+                         const char *what, struct wr_error *error)
 {
     return wr_fail(error, exit_code == WR_EXIT_USAGE ? WEIR_MISUSE : WEIR_FATAL, exit_code,
                    "sink `%s`: %.300s, line %d, section `%s`: `%.*s`: %.400s", told->at.sink,
@@ -46,15 +46,13 @@ static weir_status fail_told(const struct wr_told_statement *told, enum wr_exit 
                    told->text, what);
 }
 
-weir_status wr_told_fail_rolled_back(struct wr_store *store, const struct wr_told_statement *told,
-                                     struct wr_error *error)
+weir_status wr_told_fail_rolled_back(const struct wr_told_statement *told, struct wr_error *error)
 {
-    (void)store;
-    return fail_told(told, WR_EXIT_CONFIG,
-                     "it rolled back the whole transaction, which is weir's, so nothing of it was "
-                     "decided; write OR ABORT or RAISE(ABORT, ...) instead of ROLLBACK, in its "
-                     "triggers and tables too, and start again",
-                     error);
+    return wr_told_fail(told, WR_EXIT_CONFIG,
+                        "it rolled back the whole transaction, which is weir's, so nothing of it "
+                        "was decided; write OR ABORT or RAISE(ABORT, ...) instead of ROLLBACK, in "
+                        "its triggers and tables too, and start again",
+                        error);
 }
 
 bool wr_told_is_to_blame(int code)
@@ -106,7 +104,7 @@ static weir_status fail_parameter(const struct wr_told_statement *told, const ch
             at += snprintf(at, (size_t)(end - at), " :%s", *known);
         }
     }
-    return fail_told(told, WR_EXIT_USAGE, what, error);
+    return wr_told_fail(told, WR_EXIT_USAGE, what, error);
 }
 
 static weir_status find_parameters(struct wr_store *store, struct wr_told_statement *told,
@@ -176,7 +174,7 @@ static weir_status fail_prepare(struct wr_store *store, struct wr_told_statement
         return wr_sql_fail(&store->sql, code, error);
     }
     if (store->guard.denied) {
-        return fail_told(told, again ? WR_EXIT_CONFIG : WR_EXIT_USAGE, store->guard.why, error);
+        return wr_told_fail(told, again ? WR_EXIT_CONFIG : WR_EXIT_USAGE, store->guard.why, error);
     }
     int offset = sqlite3_error_offset(store->sql.db);
     told->at.line += offset > 0 && !again ? lines_in(told->text, told->text + offset) : 0;
@@ -184,7 +182,7 @@ static weir_status fail_prepare(struct wr_store *store, struct wr_told_statement
              again ? "; the tables are not as they were at the start: another program has changed "
                      "them; mend that, and start again"
                    : "");
-    return fail_told(told, again ? WR_EXIT_CONFIG : WR_EXIT_USAGE, what, error);
+    return wr_told_fail(told, again ? WR_EXIT_CONFIG : WR_EXIT_USAGE, what, error);
 }
 
 weir_status wr_told_prepare(struct wr_store *store, struct wr_told_statement *told,
@@ -198,8 +196,9 @@ weir_status wr_told_prepare(struct wr_store *store, struct wr_told_statement *to
     guard->who = WR_GUARD_WEIR;
     if (code == SQLITE_OK && tail_out && is_word(told->text, "VACUUM")) { /* not asked about */
         told->size = (size_t)(tail - told->text);
-        return fail_told(told, WR_EXIT_USAGE,
-                         "it is VACUUM, which cannot be within a transaction; leave it out", error);
+        return wr_told_fail(told, WR_EXIT_USAGE,
+                            "it is VACUUM, which cannot be within a transaction; leave it out",
+                            error);
     }
     if (code != SQLITE_OK) {
         told->size = tail_out ? strlen(told->text) : told->size;
@@ -246,14 +245,14 @@ static weir_status run_setup(struct wr_store *store, struct wr_told_statement *t
         return wr_sql_fail(&store->sql, code, error);
     }
     if (sqlite3_get_autocommit(store->sql.db)) {
-        return wr_told_fail_rolled_back(store, told, error);
+        return wr_told_fail_rolled_back(told, error);
     }
     if (store->guard.denied) {
-        return fail_told(told, WR_EXIT_USAGE, store->guard.why, error);
+        return wr_told_fail(told, WR_EXIT_USAGE, store->guard.why, error);
     }
     const char *message = sqlite3_errmsg(store->sql.db);
     snprintf(what, sizeof what, "%.200s; mend it: it runs at each start", message);
-    return fail_told(told, WR_EXIT_CONFIG, what, error);
+    return wr_told_fail(told, WR_EXIT_CONFIG, what, error);
 }
 
 /* Each statement of a section: those of setup are run at once, since the next ones rest on them. */

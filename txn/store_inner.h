@@ -251,9 +251,11 @@ weir_status wr_told_prepare(struct wr_store *store, struct wr_told_statement *to
 int wr_told_run(struct wr_store *store, const struct wr_told_statement *told);
 /* Whether a failure of this code is the doing of the statement and what it was given. */
 bool wr_told_is_to_blame(int code);
+/* `what` of a statement, with its place and its text. */
+weir_status wr_told_fail(const struct wr_told_statement *told, enum wr_exit exit_code,
+                         const char *what, struct wr_error *error);
 /* The statement rolled the whole transaction back: 78. */
-weir_status wr_told_fail_rolled_back(struct wr_store *store, const struct wr_told_statement *told,
-                                     struct wr_error *error);
+weir_status wr_told_fail_rolled_back(const struct wr_told_statement *told, struct wr_error *error);
 
 /* From here on SQLite asks wr_guard whether a statement may do what it does. All statements of the
  * connection are prepared anew, once. */

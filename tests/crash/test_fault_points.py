@@ -15,7 +15,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 from crash_points import Configuration, add_tests
-from crash_poisons import rejecting, retrying
+from crash_poisons import rejecting, retrying, weir_rejects
 from crash_results import Results, check
 from crash_runs import Job
 
@@ -47,8 +47,19 @@ SELECT json('refused') WHERE :offset % 9 = 8;
 """
 
 
+TELLING = ("-o", "out=sql:told.sql")
+
+
 def told(folder):
     (folder / "told.sql").write_text(TOLD)
+
+
+def told_again(folder):
+    """A first run leaves dead letters of statements; all are queued, half will be refused again."""
+    told(folder)
+    Job("copy", "-i", KEYED.replace("600", "300"), *TELLING, folder=folder).run()
+    weir_rejects(folder, "--retry")
+    (folder / "told.sql").write_text(TOLD.replace("% 9", "% 18"))
 
 
 def another_store(folder):
@@ -73,7 +84,9 @@ CONFIGURATIONS = [
                   ["-i", KEYED, "-o", "out=table:out", *SMALL_EPOCHS], (2,)),
     # Statements, some of which refuse their record.
     Configuration("tell statements", "copy",
-                  ["-i", KEYED, "-o", "out=sql:told.sql", *SMALL_EPOCHS], (2, 60), prepare=told),
+                  ["-i", KEYED, *TELLING, *SMALL_EPOCHS], (2, 60), prepare=told),
+    Configuration("tell statements again",
+                  "copy", ["-i", KEYED, *TELLING, *SMALL_EPOCHS], (2,), prepare=told_again),
     # What another job has written, read to where it ended.
     Configuration("another job's topic", "copy",
                   ["-i", "in=log:out?store=other.weir", "--until-end", *SMALL_EPOCHS], (3,),

@@ -212,7 +212,8 @@ static bool is_elsewhere(const char *point)
 {
     return strcmp(point, "stop_before_end") == 0 || strncmp(point, "log_", 4) == 0 ||
            strncmp(point, "deliver_", 8) == 0 || strncmp(point, "reject_", 7) == 0 ||
-           strncmp(point, "retry_", 6) == 0 || strncmp(point, "kafka_", 6) == 0;
+           strncmp(point, "retry_", 6) == 0 || strncmp(point, "kafka_", 6) == 0 ||
+           strncmp(point, "sql_", 4) == 0;
 }
 
 /* One trial that crashes at the count-th passing of a point, after a crash at another one if there

@@ -357,6 +357,28 @@ static void the_schema_may_change_meanwhile(void **state)
     }
 }
 
+/* A virtual table, made by another program, has statements of its own, some of which are refused as
+ * they come: no record is to blame. */
+static void a_virtual_table_is_no_records_fault(void **state)
+{
+    (void)state;
+    if (!sqlite3_compileoption_used("ENABLE_FTS5")) {
+        skip();
+    }
+    write_file("told.sql", "-- name: record\nSELECT 1;\n");
+    weir_test *test = weir_test_new(define, NULL);
+    must(test, weir_test_run(test));
+    change_outside(test, "CREATE VIRTUAL TABLE words USING fts5(v)");
+    write_file("told.sql", "-- name: record\nINSERT INTO words VALUES(:value);\n");
+    weir_test_text(test, "in", NULL, "some words", 1);
+    if (weir_test_restart(test, NULL) == WEIR_OK) {
+        must_fail(test, weir_test_run(test), WR_EXIT_CONFIG, "it uses PRAGMA data_version");
+    }
+    assert_int_not_equal(weir_test_status(test), WEIR_OK);
+    assert_int_equal(weir_test_rejects(test), 0);
+    weir_test_free(test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +391,7 @@ int main(void)
         cmocka_unit_test(what_no_record_is_to_blame_for_stops),
         cmocka_unit_test(a_failed_setup_leaves_nothing),
         cmocka_unit_test(the_schema_may_change_meanwhile),
+        cmocka_unit_test(a_virtual_table_is_no_records_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
