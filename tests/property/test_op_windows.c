@@ -94,6 +94,23 @@ static void push(weir_test *test, const struct window_item *item)
 
 /* ---- The engine ------------------------------------------------------------------------------ */
 
+/* What a result replaces. A late record may let an open session begin where a closed one did: of
+ * several the open one ends last. */
+static struct window_row *replaced(struct window_table *table, const struct window_row *in,
+                                   const char *old)
+{
+    struct window_row *found = NULL;
+    for (int i = 0; i < table->count; i++) {
+        struct window_row *row = &table->rows[i];
+        if (row->key == in->key && row->start_ms == in->start_ms &&
+            (*old ? strcmp(row->value, old) == 0 : row->end_ms == in->end_ms) &&
+            (!found || row->end_ms > found->end_ms)) {
+            found = row;
+        }
+    }
+    return found;
+}
+
 /* Follows one result: `KEY START..END VALUE`, maybe ` was OLD`, ` at TIME`. */
 static bool follow(const struct window_round *round, struct window_table *table, const char *line)
 {
@@ -109,16 +126,18 @@ static bool follow(const struct window_round *round, struct window_table *table,
             return false;
         }
     }
-    struct window_row *row = counted ? NULL : window_row(table, in.key, in.start_ms);
-    if (row ? strcmp(row->value, old) != 0 : old[0] != '\0') {
-        return false; /* it is not what it says that it replaces */
+    struct window_row *row = counted ? NULL : replaced(table, &in, old);
+    if ((row != NULL) != (old[0] != '\0')) {
+        return false; /* what it says that it replaces is not there, or it should say so */
     }
     if (!counted && round->windows.emit == WEIR_EMIT_CLOSED && (row || time_ms != in.end_ms - 1)) {
         return false;
     }
     if (strcmp(in.value, "-") == 0) {
-        window_row_free(table, row);
-        return true;
+        if (row) {
+            window_row_free(table, row);
+        }
+        return row != NULL;
     }
     row = row ? row : window_row_new(table, in.key, in.start_ms, in.end_ms);
     *row = in;
