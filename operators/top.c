@@ -242,7 +242,7 @@ weir_stream *weir_top(weir_stream *in, const char *name, int64_t n, bool changes
     struct wr_top *top = weir_alloc(job, sizeof *top);
     *top = (struct wr_top){(size_t)n, number, ranked, arg};
     weir_stream *node = weir_through(in, name, changes ? wr_top_of_changes : run_top, top);
-    weir_state(node, 1, NULL, NULL);
+    weir_state(node, changes ? 2 : 1, NULL, NULL); /* so that neither reads the other's */
     if (n < 1 || n > N_MAX) {
         weir_refuse(job, "%s: the best %lld rows; give 1 to %d", name, (long long)n, N_MAX);
     }

@@ -1,6 +1,6 @@
 /* top_changes.c: weir_top of a table's changes, which may take rows away again.
  *
- * State, version 1: of each key a slot for each row, so that the best come first in byte order: its
+ * State, version 2: of each key a slot for each row, so that the best come first in byte order: its
  * number (the highest first), its time, a sequence among equals, each as weir_i64 does. In it is
  * the row's value.
  *
@@ -30,7 +30,9 @@ static weir_bytes slot_of(weir_ctx *ctx, int64_t number, int64_t time_ms, int64_
 static int64_t part_of(weir_bytes slot, size_t part)
 {
     int64_t number = 0;
-    (void)weir_to_i64((weir_bytes){(const unsigned char *)slot.data + 8 * part, 8}, &number);
+    if (slot.size == SLOT_BYTES) {
+        (void)weir_to_i64((weir_bytes){(const unsigned char *)slot.data + 8 * part, 8}, &number);
+    }
     return number;
 }
 

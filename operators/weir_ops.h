@@ -138,7 +138,9 @@ WEIR_EXPORT weir_aggregation weir_reduce(weir_reduce_fn fn, void *arg);
 
 /* One total for each key, emitted after each record as a change, at that record's time, also when
  * it is what it was. Of a change that comes in, `old` is subtracted and then the value added.
- * Absent keys, and absent values without an `old`, are rejected. */
+ * Absent keys, and absent values without an `old`, are rejected. So is a change of which one of the
+ * two cannot be done; the total then keeps what the row was before, so check values before they
+ * come into a table. */
 WEIR_EXPORT weir_stream *weir_aggregate(weir_stream *in, const char *name,
                                         weir_aggregation aggregation);
 

@@ -231,6 +231,18 @@ static void ranks_without_sense_are_refused(void **state)
     shown_refused(too_many, "mine: the best 10001 rows; give 1 to 10000");
 }
 
+/* State of one form is not read by the other. */
+static void changes_turned_on_in_a_node_with_state_are_refused(void **state)
+{
+    (void)state;
+    weir_test *test = weir_test_new(two_of_rows, NULL);
+    weir_test_text(test, "in", "k", "a=1", 1);
+    assert_int_equal(weir_test_run(test), WEIR_OK);
+    assert_int_equal(weir_test_restart(test, two_of_changes), WEIR_FATAL);
+    assert_non_null(strstr(weir_test_error(test), "`top`"));
+    weir_test_free(test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +256,7 @@ int main(void)
         cmocka_unit_test(a_row_that_changes_moves),
         cmocka_unit_test(ties_among_rows_of_a_table),
         cmocka_unit_test(a_change_that_cannot_be_ranked_has_no_effect),
+        cmocka_unit_test(changes_turned_on_in_a_node_with_state_are_refused),
         cmocka_unit_test(ranks_without_sense_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
