@@ -22,57 +22,26 @@
  * An absent value is rejected. An absent key too, unless its side is emitted alone: then it is so
  * at once, whatever its time.
  *
- * State, version 1, numbers as weir_i64:
- *   the absent slot              left records kept, right ones, the next number, the last sweep set
- *   `l` or `r`, time, number     a record kept: a byte that is 1 once it has met a pair, its value;
- *                                the number has 4 bytes, the low ones
- * Timers: (`l` or `r`, time), for records that came without a pair and may end alone, when they
- * cease to be kept: takes all of this side and time away. (T), a sweep: takes away what is not kept
- * any longer at T but for those; T is rounded up, so that there are few. Timers are never moved, so
- * that all of them fire at the end of time.
+ * State, version 1: join_buckets.h; a record is marked once it has met a pair or was emitted alone.
+ * Timers, never moved, so that all of them fire at the end of time: of buckets; and (`l` or `r`,
+ * time), for records that came without a pair and may end alone, when they cease to be kept.
  *
  * When the joiner rejects a record alone, the dead letter is the timer; the records of this key,
- * side and time stay until it is retried.
+ * side and time stay until it is retried. The span may change between runs, for what comes
+ * then; the kind may not (what is kept has the timers of its kind).
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "operators/join.h"
+#include "operators/join_buckets.h"
 
-enum {
-    GROUP_BYTES = 9, /* side, time: the slots of one side and time begin so */
-    SLOT_BYTES = 13,
-    KEPT_BYTES = 32,
-    SWEEPS_A_SPAN = 4,
-};
-static const int64_t TIME_MAX = INT64_MAX - 1; /* of timers: INT64_MAX cancels */
+enum { BUCKETS_A_SPAN = 2 };
 static const int64_t SPAN_MAX = INT64_MAX / 8;
-static const char letters[2] = {'l', 'r'};
 
 struct join_streams {
     struct wr_join join;
-    int64_t reach[2], grace, furthest, sweep_every;
+    int64_t reach[2], grace;
+    struct wr_bucket_rule rule;
     bool alone[2]; /* a side's records without a pair are results */
     const char *no_key, *no_value, *late;
-};
-
-/* What the absent slot says. */
-struct kept {
-    int64_t counts[2], next, sweep;
-};
-
-/* A record that is kept, as a scan found it. */
-struct found {
-    weir_bytes slot, value; /* the record's value */
-    int64_t time_ms;
-    unsigned side;
-    bool paired; /* has met a pair */
-    weir_bytes joined; /* with the record at hand, or alone */
-    struct found *next;
-};
-
-struct list {
-    struct found *first, **end;
-    const struct join_streams *streams;
-    int64_t sweep; /* of a sweep: its time */
 };
 
 /* ---- Times ----------------------------------------------------------------------------------- */
@@ -81,7 +50,7 @@ struct list {
 static int64_t end_of(const struct join_streams *streams, unsigned side, int64_t time_ms)
 {
     int64_t last = wr_time_add(wr_time_add(time_ms, streams->reach[side]), streams->grace);
-    return last >= TIME_MAX ? TIME_MAX : last + 1;
+    return last >= WR_TIMER_MAX ? WR_TIMER_MAX : last + 1;
 }
 
 static bool is_late(const struct join_streams *streams, unsigned side, int64_t time_ms,
@@ -90,108 +59,6 @@ static bool is_late(const struct join_streams *streams, unsigned side, int64_t t
     int64_t other = streams->reach[1 - side] > 0 ? streams->reach[1 - side] : 0;
     int64_t last = wr_time_add(wr_time_add(time_ms, streams->reach[side]), streams->grace);
     return watermark_ms > wr_time_add(last, other);
-}
-
-/* The sweep that takes away what ceases to be kept at end_ms, and some before it. */
-static int64_t sweep_of(const struct join_streams *streams, int64_t time_ms)
-{
-    int64_t end_ms = wr_time_add(wr_time_add(time_ms, streams->furthest), streams->grace);
-    int64_t past = end_ms % streams->sweep_every;
-    end_ms =
-        wr_time_add(end_ms, streams->sweep_every - (past < 0 ? past + streams->sweep_every : past));
-    return end_ms > TIME_MAX ? TIME_MAX : end_ms;
-}
-
-/* ---- State ----------------------------------------------------------------------------------- */
-
-static struct kept read_kept(weir_ctx *ctx)
-{
-    weir_bytes value = weir_get(ctx, wr_absent);
-    struct kept kept = {.sweep = INT64_MIN};
-    if (value.size == KEPT_BYTES) {
-        const unsigned char *at = value.data;
-        kept = (struct kept){
-            {wr_get_i64(at), wr_get_i64(at + 8)}, wr_get_i64(at + 16), wr_get_i64(at + 24)};
-    }
-    return kept;
-}
-
-static void put_kept(weir_ctx *ctx, const struct kept *kept)
-{
-    unsigned char bytes[KEPT_BYTES];
-    wr_put_i64(wr_put_i64(bytes, kept->counts[0]), kept->counts[1]);
-    wr_put_i64(wr_put_i64(bytes + 16, kept->next), kept->sweep);
-    bool any = kept->counts[0] > 0 || kept->counts[1] > 0;
-    weir_put(ctx, wr_absent, any ? (weir_bytes){bytes, sizeof bytes} : wr_absent);
-}
-
-static weir_bytes group_of(unsigned char at[GROUP_BYTES], unsigned side, int64_t time_ms)
-{
-    at[0] = (unsigned char)letters[side];
-    wr_put_i64(at + 1, time_ms);
-    return (weir_bytes){at, GROUP_BYTES};
-}
-
-static void put_record(weir_ctx *ctx, weir_bytes slot, weir_bytes value, bool paired)
-{
-    unsigned char *bytes = weir_scratch(ctx, 1 + value.size);
-    if (bytes) {
-        bytes[0] = paired;
-        if (value.size > 0) {
-            memcpy(bytes + 1, value.data, value.size);
-        }
-        weir_put(ctx, slot, (weir_bytes){bytes, 1 + value.size});
-    }
-}
-
-/* Appends to a list what a scan visits; in a sweep, only what it takes away. */
-static bool visit(weir_ctx *ctx, weir_bytes slot, weir_bytes value, void *arg)
-{
-    struct list *list = arg;
-    const unsigned char *at = slot.data, *bytes = value.data;
-    if (slot.size != SLOT_BYTES || value.size < 1) {
-        return true; /* nothing that this version wrote */
-    }
-    struct found found = {.slot = slot,
-                          .value = {bytes + 1, value.size - 1},
-                          .time_ms = wr_get_i64(at + 1),
-                          .side = at[0] == (unsigned char)letters[1],
-                          .paired = bytes[0] != 0};
-    if (list->sweep != INT64_MIN &&
-        (end_of(list->streams, found.side, found.time_ms) > list->sweep ||
-         (list->streams->alone[found.side] && !found.paired))) {
-        return true;
-    }
-    struct found *kept = weir_scratch(ctx, sizeof *kept);
-    if (!kept) {
-        return false;
-    }
-    *kept = found;
-    *list->end = kept;
-    list->end = &kept->next;
-    return true;
-}
-
-/* The records of one side with times from first to last, in order. */
-static void scan(weir_ctx *ctx, unsigned side, int64_t first, int64_t last, struct list *list)
-{
-    unsigned char from[GROUP_BYTES], to[GROUP_BYTES];
-    weir_bytes lower = group_of(from, side, first), upper = group_of(to, side, last);
-    if (last < INT64_MAX) {
-        wr_put_i64(to + 1, last + 1);
-    } else {
-        to[0]++;
-        upper.size = 1;
-    }
-    if (first <= last) {
-        weir_scan(ctx, lower, upper, visit, list);
-    }
-}
-
-static void start_list(struct list *list, const struct join_streams *streams)
-{
-    *list = (struct list){.streams = streams, .sweep = INT64_MIN};
-    list->end = &list->first;
 }
 
 /* ---- A record -------------------------------------------------------------------------------- */
@@ -204,7 +71,7 @@ static void emit(weir_ctx *ctx, weir_bytes value, int64_t time_ms)
 }
 
 static bool join_pair(weir_ctx *ctx, const struct join_streams *streams, unsigned side,
-                      const weir_record *in, struct found *found)
+                      const weir_record *in, struct wr_found *found)
 {
     weir_record other = {.key = in->key, .value = found->value, .time_ms = found->time_ms};
     return wr_join_value(ctx, &streams->join, side ? &other : in, side ? in : &other,
@@ -218,109 +85,130 @@ static bool join_alone(weir_ctx *ctx, const struct join_streams *streams, unsign
                          value_out);
 }
 
-/* Keeps the record that came, with the timer that takes it away again. */
+/* Keeps the record that came, with the timers that end it. */
 static void keep(weir_ctx *ctx, const struct join_streams *streams, unsigned side,
-                 const weir_record *in, bool paired, struct kept *kept)
+                 const weir_record *in, bool paired, struct wr_buckets *buckets)
 {
-    unsigned char slot[SLOT_BYTES], number[8], sweep[8];
-    weir_bytes group = group_of(slot, side, in->time_ms);
-    memcpy(slot + GROUP_BYTES, wr_put_i64(number, kept->next++) - 4, 4);
-    put_record(ctx, (weir_bytes){slot, sizeof slot}, in->value, paired);
-    kept->counts[side]++;
-    int64_t sweep_ms = sweep_of(streams, in->time_ms);
-    if (streams->alone[side] && !paired) {
-        weir_wake(ctx, group, end_of(streams, side, in->time_ms));
-    } else if (sweep_ms != kept->sweep) {
-        kept->sweep = sweep_ms;
-        wr_put_i64(sweep, sweep_ms);
-        weir_wake(ctx, (weir_bytes){sweep, sizeof sweep}, sweep_ms);
+    struct wr_bucket *bucket = wr_buckets_at(buckets, in->time_ms);
+    bool is_new = !bucket, grew;
+    if (is_new) {
+        bucket = wr_buckets_add(ctx, &streams->rule, buckets, in->time_ms);
     }
-    put_kept(ctx, kept);
+    wr_buckets_append(ctx, bucket, side, in, paired, &grew);
+    if (is_new || grew) {
+        wr_buckets_put(ctx, buckets);
+    }
+    if (streams->alone[side] && !paired) {
+        unsigned char name[WR_GROUP_BYTES];
+        weir_wake(ctx, wr_group_name(name, side, in->time_ms), end_of(streams, side, in->time_ms));
+    }
 }
 
 /* What of the other side is in range and kept. */
 static void find_pairs(weir_ctx *ctx, const struct join_streams *streams, unsigned side,
-                       int64_t time_ms, struct list *list)
+                       int64_t time_ms, const struct wr_buckets *buckets, struct wr_search *search)
 {
     int64_t reach = streams->reach[1 - side];
     int64_t first = wr_time_sub(time_ms, reach);
     int64_t oldest = wr_time_sub(wr_time_sub(weir_watermark(ctx), reach), streams->grace);
-    scan(ctx, 1 - side, first > oldest ? first : oldest, wr_time_add(time_ms, streams->reach[side]),
-         list);
+    *search = (struct wr_search){.side = 1 - side,
+                                 .first_ms = first > oldest ? first : oldest,
+                                 .last_ms = wr_time_add(time_ms, streams->reach[side])};
+    wr_buckets_find(ctx, buckets, search);
 }
 
 static void run_record(weir_ctx *ctx, const weir_record *in, const struct join_streams *streams)
 {
     unsigned side = weir_input(ctx);
-    bool kept_now = weir_watermark(ctx) < end_of(streams, side, in->time_ms);
-    struct list pairs;
-    struct kept kept = read_kept(ctx);
-    start_list(&pairs, streams);
-    if (kept.counts[1 - side] > 0) {
-        find_pairs(ctx, streams, side, in->time_ms, &pairs);
+    bool kept = weir_watermark(ctx) < end_of(streams, side, in->time_ms);
+    struct wr_buckets buckets;
+    struct wr_search pairs;
+    if (!wr_buckets_read(ctx, &buckets)) {
+        return;
     }
-    for (struct found *found = pairs.first; found; found = found->next) {
-        if (!join_pair(ctx, streams, side, in, found)) {
+    find_pairs(ctx, streams, side, in->time_ms, &buckets, &pairs);
+    for (size_t i = 0; i < pairs.count; i++) {
+        if (!join_pair(ctx, streams, side, in, pairs.sorted[i])) {
             return;
         }
     }
     weir_bytes alone = wr_absent;
-    bool alone_now = !pairs.first && !kept_now && streams->alone[side];
+    bool alone_now = pairs.count == 0 && !kept && streams->alone[side];
     if (alone_now && !join_alone(ctx, streams, side, in, &alone)) {
         return;
     }
-    if (kept_now) {
-        keep(ctx, streams, side, in, pairs.first != NULL, &kept);
+    if (kept) {
+        keep(ctx, streams, side, in, pairs.count > 0, &buckets);
     }
-    for (struct found *found = pairs.first; found; found = found->next) {
-        if (streams->alone[1 - side] && !found->paired) {
-            put_record(ctx, found->slot, found->value, true);
+    for (size_t i = 0; streams->alone[1 - side] && i < pairs.count; i++) {
+        if (!wr_found_is_marked(pairs.sorted[i])) {
+            wr_found_mark(ctx, pairs.sorted[i]);
         }
-        emit(ctx, found->joined, found->time_ms > in->time_ms ? found->time_ms : in->time_ms);
+    }
+    wr_chunks_put(ctx, pairs.chunks);
+    for (size_t i = 0; i < pairs.count; i++) {
+        int64_t other_ms = pairs.sorted[i]->time_ms;
+        emit(ctx, pairs.sorted[i]->joined, other_ms > in->time_ms ? other_ms : in->time_ms);
     }
     if (alone_now) {
         emit(ctx, alone, in->time_ms);
     }
 }
 
-/* ---- A timer --------------------------------------------------------------------------------- */
+/* ---- Timers ---------------------------------------------------------------------------------- */
+
+/* The records of a side and time that have met no pair, at the time from which they cannot. */
+static void end_alone(weir_ctx *ctx, const struct join_streams *streams, struct wr_buckets *buckets)
+{
+    weir_bytes name = weir_timer(ctx);
+    int64_t time_ms = wr_get_i64((const unsigned char *)name.data + 1);
+    struct wr_search ends = {
+        .side = wr_group_side(name), .first_ms = time_ms, .last_ms = time_ms, .single = true};
+    wr_buckets_find(ctx, buckets, &ends);
+    for (size_t i = 0; i < ends.count; i++) {
+        struct wr_found *found = ends.sorted[i];
+        weir_record record = {.key = weir_key(ctx), .value = found->value, .time_ms = time_ms};
+        if (!join_alone(ctx, streams, ends.side, &record, &found->joined)) {
+            return;
+        }
+    }
+    for (size_t i = 0; i < ends.count; i++) {
+        wr_found_mark(ctx, ends.sorted[i]);
+    }
+    wr_chunks_put(ctx, ends.chunks);
+    struct wr_bucket *bucket = wr_buckets_at(buckets, time_ms);
+    if (bucket && weir_watermark(ctx) >= wr_bucket_end(&streams->rule, bucket)) {
+        wr_buckets_drop(ctx, streams->alone, buckets,
+                        bucket); /* a dead letter taken again: it stayed */
+    }
+    for (size_t i = 0; i < ends.count; i++) {
+        emit(ctx, ends.sorted[i]->joined, time_ms);
+    }
+}
 
 static void run_timer(weir_ctx *ctx, const struct join_streams *streams)
 {
     weir_bytes name = weir_timer(ctx);
-    const unsigned char *at = name.data;
-    struct list gone;
-    struct kept kept = read_kept(ctx);
-    start_list(&gone, streams);
-    if (name.size == GROUP_BYTES) {
-        int64_t time_ms = wr_get_i64(at + 1);
-        scan(ctx, at[0] == (unsigned char)letters[1], time_ms, time_ms, &gone);
-    } else {
-        gone.sweep = weir_time(ctx);
-        for (unsigned side = 0; side < 2; side++) {
-            int64_t last = wr_time_sub(gone.sweep, streams->reach[side]);
-            scan(ctx, side, INT64_MIN, wr_time_sub(last, streams->grace), &gone);
+    struct wr_buckets buckets;
+    if (!wr_buckets_read(ctx, &buckets)) {
+        return;
+    }
+    if (name.size == WR_GROUP_BYTES) {
+        end_alone(ctx, streams, &buckets);
+        return;
+    }
+    int64_t first_ms = wr_get_i64(name.data);
+    for (size_t i = 0; i < buckets.count; i++) {
+        struct wr_bucket *bucket = &buckets.items[i];
+        if (bucket->first_ms != first_ms) {
+            continue;
         }
-    }
-    for (struct found *found = gone.first; found; found = found->next) {
-        weir_record record = {
-            .key = weir_key(ctx), .value = found->value, .time_ms = found->time_ms};
-        if (streams->alone[found->side] && !found->paired &&
-            !join_alone(ctx, streams, found->side, &record, &found->joined)) {
-            return;
+        if (wr_bucket_end(&streams->rule, bucket) > weir_time(ctx)) { /* the span has grown */
+            weir_wake(ctx, name, wr_bucket_end(&streams->rule, bucket));
+        } else {
+            wr_buckets_drop(ctx, streams->alone, &buckets, bucket);
         }
-    }
-    for (struct found *found = gone.first; found; found = found->next) {
-        kept.counts[found->side]--;
-        weir_put(ctx, found->slot, wr_absent);
-    }
-    if (gone.first) {
-        put_kept(ctx, &kept);
-    }
-    for (struct found *found = gone.first; found; found = found->next) {
-        if (streams->alone[found->side] && !found->paired) {
-            emit(ctx, found->joined, found->time_ms);
-        }
+        return;
     }
 }
 
@@ -376,8 +264,9 @@ weir_stream *weir_join_streams(weir_stream *left, const char *name, weir_stream 
     streams->reach[0] = span.after_ms;
     streams->reach[1] = span.before_ms;
     streams->grace = span.grace_ms;
-    streams->furthest = span.after_ms > span.before_ms ? span.after_ms : span.before_ms;
-    streams->sweep_every = (span.before_ms + span.after_ms + span.grace_ms) / SWEEPS_A_SPAN + 1;
+    streams->rule.after_ms =
+        (span.after_ms > span.before_ms ? span.after_ms : span.before_ms) + span.grace_ms;
+    streams->rule.width_ms = (span.before_ms + span.after_ms + span.grace_ms) / BUCKETS_A_SPAN + 1;
     streams->alone[0] = kind != WEIR_INNER;
     streams->alone[1] = kind == WEIR_OUTER;
     streams->no_key = wr_join_words(job, "no key: ", name, " joins by key");

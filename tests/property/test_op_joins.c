@@ -21,12 +21,18 @@
 #include "tests/lib/steps.h"
 #include "txn/base/random.h"
 
-enum { ROUNDS = 9, EVENTS_MAX = 80, LINES_BYTES = 100000, TOKENS_MAX = 20000 };
+enum {
+    ROUNDS = 9,
+    EVENTS_MAX = 80,
+    LINES_BYTES = 4000000,
+    VALUE_BYTES_MAX = 700,
+    TOKENS_MAX = 20000
+};
 
 struct event {
     bool right;
     char key; /* 0: absent */
-    char value[16]; /* "": absent */
+    char value[VALUE_BYTES_MAX]; /* "": absent */
     int64_t time_ms;
     int64_t watermark_ms; /* when it comes */
 };
@@ -382,13 +388,19 @@ static void make_events(uint64_t *random, int most)
 {
     int64_t clock_ms = between(random, -50, 50), highest_ms = INT64_MIN;
     int64_t spread_ms = between(random, 0, 40), pace_ms = between(random, 0, 6);
+    int64_t longest = between(random, 0, 2) ? 0 : VALUE_BYTES_MAX - 20;
     now.count = (int)between(random, most / 2, most);
     for (int i = 0; i < now.count; i++) {
         struct event *event = &now.events[i];
         clock_ms += between(random, 0, pace_ms);
         event->right = between(random, 0, 1);
         event->key = between(random, 0, 19) ? (char)('a' + between(random, 0, 2)) : '\0';
-        snprintf(event->value, sizeof event->value, "%c%d", (char)('a' + between(random, 0, 3)), i);
+        snprintf(event->value, 16, "%c%d", (char)('a' + between(random, 0, 3)), i);
+        if (longest > 0) {
+            size_t size = strlen(event->value), more = (size_t)between(random, 0, longest);
+            memset(event->value + size, 'x', more);
+            event->value[size + more] = '\0';
+        }
         if (between(random, 0, 7) == 0) {
             event->value[0] = '\0';
         }

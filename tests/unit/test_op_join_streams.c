@@ -197,9 +197,9 @@ static void nothing_is_left_behind(void **state)
     steps_take(test, "L:a=l@100 R:a=r@100 L:a=m@103 R:b=s@104 L:c=t@50");
     assert_true(weir_test_timers(test) > 0);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(weir_test_state(test, kinds[i], a, none).size, 32);
+        assert_int_equal(weir_test_state(test, kinds[i], a, none).size, 24);
     }
-    steps_take(test, "W@150"); /* a fourth of the span later than the last one is not kept */
+    steps_take(test, "W@150"); /* half the span later than the last one is not kept */
     assert_int_equal(weir_test_timers(test), 0);
     for (int i = 0; i < 3; i++) {
         assert_null(weir_test_state(test, kinds[i], a, none).data);
