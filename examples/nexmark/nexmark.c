@@ -6,9 +6,7 @@
  * it one after the other (their pointers are set when it is read).
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "examples/nexmark/nexmark.h"
@@ -178,25 +176,13 @@ static bool is_wanted(const weir_record *in, void *arg)
     return (kind & *kinds) != 0;
 }
 
-/* -D out_of_order_ms=N */
-static int64_t out_of_order(weir_job *job)
-{
-    const char *value = weir_option(job, "out_of_order_ms", "4000");
-    char *end;
-    int64_t ms = strtoll(value, &end, 10);
-    if (end == value || *end != '\0' || ms < 0 || ms > INT32_MAX) {
-        weir_refuse(job, "-D out_of_order_ms=%s is no number of milliseconds", value);
-        return 0;
-    }
-    return ms;
-}
-
 weir_stream *nexmark_events(weir_job *job, unsigned kinds)
 {
     unsigned *wanted = weir_alloc(job, sizeof *wanted);
     *wanted = kinds;
+    int64_t out_of_order_ms = weir_option_i64(job, "out_of_order_ms", 4000, 0, INT32_MAX);
     weir_stream *events = weir_from(job, "events", "file:events.json");
     events = weir_map(events, "parse", parse, NULL);
-    events = weir_times(events, "times", NULL, NULL, out_of_order(job), 0);
+    events = weir_times(events, "times", NULL, NULL, out_of_order_ms, 0);
     return weir_filter(events, "kinds", is_wanted, wanted);
 }

@@ -65,6 +65,7 @@ void nexmark_double(struct nexmark_row *row, const char *name, double value);
 /* A price in dollars as one in euros, exactly: * 908 / 1000, three decimals. */
 void nexmark_euros(struct nexmark_row *row, const char *name, int64_t price);
 void nexmark_text(struct nexmark_row *row, const char *name, weir_bytes text); /* UTF-8 */
+void nexmark_minute_text(struct nexmark_row *row, const char *name, int64_t minute); /* HH:MM */
 void nexmark_raw(struct nexmark_row *row, const char *name, weir_bytes json);
 weir_bytes nexmark_row_end(struct nexmark_row *row);
 

@@ -28,11 +28,9 @@ static weir_bytes by_channel(weir_ctx *ctx, const weir_record *in, void *arg)
 
 static void head(struct nexmark_row *row, const struct nexmark_event *event, int64_t minute)
 {
-    char clock[] = {(char)('0' + minute / 600), (char)('0' + minute / 60 % 10), ':',
-                    (char)('0' + minute % 60 / 10), (char)('0' + minute % 10)};
     nexmark_text(row, "channel", event->channel);
     nexmark_text(row, "day", nexmark_day(row->ctx, event->date_time));
-    nexmark_text(row, "minute", (weir_bytes){clock, sizeof clock});
+    nexmark_minute_text(row, "minute", minute);
 }
 
 WEIR_JOB(job)

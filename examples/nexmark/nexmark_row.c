@@ -100,7 +100,7 @@ static char *room_for(struct nexmark_row *row, size_t size)
 static void append(struct nexmark_row *row, const void *data, size_t size)
 {
     char *to = room_for(row, size);
-    if (to) {
+    if (to && size > 0) {
         memcpy(to, data, size);
         row->size += size;
     }
@@ -200,6 +200,13 @@ void nexmark_text(struct nexmark_row *row, const char *name, weir_bytes text)
         to[text.size] = '"';
         end_field(row, to + text.size + 1);
     }
+}
+
+void nexmark_minute_text(struct nexmark_row *row, const char *name, int64_t minute)
+{
+    char text[] = {(char)('0' + minute / 600), (char)('0' + minute / 60 % 10), ':',
+                   (char)('0' + minute % 60 / 10), (char)('0' + minute % 10)};
+    nexmark_text(row, name, (weir_bytes){text, sizeof text});
 }
 
 void nexmark_raw(struct nexmark_row *row, const char *name, weir_bytes json)

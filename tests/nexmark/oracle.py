@@ -11,6 +11,7 @@ import json
 import sqlite3
 
 GAP_MS = 10_000
+SIDE = [(auction, f"side \"{auction}\"") for auction in range(0, 10_000, 3)]  # of q13
 
 TABLES = """
 CREATE TABLE event AS
@@ -149,7 +150,13 @@ QUERIES = {
         ON p.id = a.seller AND p.window_start = a.window_start, until
         WHERE p.window_start + 10000 <= end_ms"""),
     "q9": (("auction",), (), "SELECT auction, bidder, price, bid_date_time FROM winner"),
+    "q10": (None, (), """
+        SELECT auction, bidder, price, date_time, extra, day AS dt,
+               strftime('%H:%M', date_time / 1000, 'unixepoch') AS hm FROM bid"""),
     "q11": (None, (), SESSIONS),
+    "q13": (None, (), """
+        SELECT auction, bidder, price, date_time, value FROM bid JOIN side
+        ON auction % 10000 = key"""),
     "q14": (None, ("price",), """
         SELECT auction, bidder, price * 908 / 1000.0 AS price,
                CASE WHEN hour BETWEEN 8 AND 18 THEN 'dayTime'
@@ -200,6 +207,8 @@ class Oracle:
         self.database.executemany(
             "INSERT INTO input(kind, fields) VALUES (?, ?)",
             ((kind, json.dumps(fields)) for kind, fields in events))
+        self.database.execute("CREATE TABLE side(key, value)")
+        self.database.executemany("INSERT INTO side VALUES (?, ?)", SIDE)
         for statement in TABLES.split(";\n"):
             self.database.execute(statement,
                                   {"disorder": out_of_order_ms, "drained": drained})
