@@ -178,10 +178,14 @@ static weir_status fail_prepare(struct wr_store *store, struct wr_told_statement
     }
     int offset = sqlite3_error_offset(store->sql.db);
     told->at.line += offset > 0 && !again ? lines_in(told->text, told->text + offset) : 0;
-    snprintf(what, sizeof what, "%.200s%s", sqlite3_errmsg(store->sql.db),
-             again ? "; the tables are not as they were at the start: another program has changed "
-                     "them; mend that, and start again"
-                   : "");
+    const char *message = sqlite3_errmsg(store->sql.db), *advice = "";
+    if (again) {
+        advice = "; the tables are not as they were at the start: another program has changed "
+                 "them; mend that, and start again";
+    } else if (told->section == WR_SQL_SETUP && strstr(message, "already exists")) {
+        advice = "; setup runs at each start: write IF NOT EXISTS";
+    }
+    snprintf(what, sizeof what, "%.200s%s", message, advice);
     return wr_told_fail(told, again ? WR_EXIT_CONFIG : WR_EXIT_USAGE, what, error);
 }
 

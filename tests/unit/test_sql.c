@@ -290,7 +290,8 @@ static void a_failed_setup_leaves_nothing(void **state)
         const char *setup, *says;
         enum wr_exit exit_code;
     } cases[] = {
-        {"CREATE TABLE t(v); CREATE TABLE t(v);", "table t already exists", WR_EXIT_USAGE},
+        {"CREATE TABLE t(v); CREATE TABLE t(v);",
+         "table t already exists; setup runs at each start", WR_EXIT_USAGE},
         {"CREATE TABLE t(v UNIQUE); INSERT INTO t VALUES(1), (1);",
          "UNIQUE constraint failed: t.v; mend it: it runs at each start", WR_EXIT_CONFIG},
         {"CREATE TABLE t(v UNIQUE); INSERT OR ROLLBACK INTO t VALUES(1), (1);",
