@@ -192,6 +192,16 @@ char *shown_run(void (*define)(weir_job *), const char *lines, const weir_test_o
     return text;
 }
 
+/* Frees what was found. */
+static void must_equal(char *found, const char *expected, size_t run)
+{
+    if (strcmp(found, expected) != 0) {
+        print_error("run %zu gives\n%s\ninstead of\n%s\n", run, found, expected);
+    }
+    assert_string_equal(found, expected);
+    free(found);
+}
+
 void shown_check(void (*define)(weir_job *), const char *lines, const char *expected)
 {
     static const struct {
@@ -207,12 +217,13 @@ void shown_check(void (*define)(weir_job *), const char *lines, const char *expe
     };
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
         char *found = shown_run(define, lines, &runs[i].options, runs[i].step, runs[i].crash);
-        if (strcmp(found, expected) != 0) {
-            print_error("run %zu gives\n%s\ninstead of\n%s\n", i, found, expected);
-        }
-        assert_string_equal(found, expected);
-        free(found);
+        must_equal(found, expected, i);
     }
+}
+
+void shown_values(void (*define)(weir_job *), const char *lines, const char *expected)
+{
+    must_equal(shown_run(define, lines, NULL, false, SHOWN_NO_CRASH), expected, 0);
 }
 
 char *shown_random(void (*define)(weir_job *), const char *lines, uint64_t *random)

@@ -36,6 +36,9 @@ char *shown_run(void (*define)(weir_job *), const char *lines, const weir_test_o
  */
 void shown_check(void (*define)(weir_job *), const char *lines, const char *expected);
 
+/* The lines give `expected` in one run: for what can only depend on the values. */
+void shown_values(void (*define)(weir_job *), const char *lines, const char *expected);
+
 /* Runs the lines with an epoch size, a cache and crashes at random. To be freed. */
 char *shown_random(void (*define)(weir_job *), const char *lines, uint64_t *random);
 

@@ -48,8 +48,8 @@ static void text_of_any_length_is_whole(void **state)
         snprintf(line, sizeof line, "k ->[%.*s] @1\n", size, text);
         strcat(expected, line);
     }
-    shown_check(define_dots, "k 156 @1\nk 157 @1\nk 158 @1\nk 159 @1\nk 160 @1\n", expected);
-    shown_check(define_dots, "k 0 @1\n", "k ->[] @1\n");
+    shown_values(define_dots, "k 156 @1\nk 157 @1\nk 158 @1\nk 159 @1\nk 160 @1\n", expected);
+    shown_values(define_dots, "k 0 @1\n", "k ->[] @1\n");
 }
 
 static weir_bytes again(weir_ctx *ctx, const weir_record *in, void *arg)
@@ -70,13 +70,13 @@ static void define_again(weir_job *job)
 static void numbers_are_read_and_written(void **state)
 {
     (void)state;
-    shown_check(define_again,
-                "k 0 @1\nk -0 @2\nk +7 @3\nk 0010 @4\nk 9223372036854775807 @5\n"
-                "k -9223372036854775808 @6\nk 9223372036854775808 @7\nk -9223372036854775809 @8\n"
-                "k 18446744073709551617 @9\nk '' @10\nk 1_ @11\nk --1 @12\nk 0x1 @13\n",
-                "k ->0 @1\nk ->0 @2\nk ->7 @3\nk ->10 @4\nk ->9223372036854775807 @5\n"
-                "k ->-9223372036854775808 @6\nk ->- @7\nk ->- @8\nk ->- @9\nk ->- @10\n"
-                "k ->- @11\nk ->- @12\nk ->- @13\n");
+    shown_values(define_again,
+                 "k 0 @1\nk -0 @2\nk +7 @3\nk 0010 @4\nk 9223372036854775807 @5\n"
+                 "k -9223372036854775808 @6\nk 9223372036854775808 @7\nk -9223372036854775809 @8\n"
+                 "k 18446744073709551617 @9\nk '' @10\nk 1_ @11\nk --1 @12\nk 0x1 @13\n",
+                 "k ->0 @1\nk ->0 @2\nk ->7 @3\nk ->10 @4\nk ->9223372036854775807 @5\n"
+                 "k ->-9223372036854775808 @6\nk ->- @7\nk ->- @8\nk ->- @9\nk ->- @10\n"
+                 "k ->- @11\nk ->- @12\nk ->- @13\n");
     int64_t unchanged = 42;
     assert_false(wr_number_parse(weir_text(NULL), &unchanged));
     assert_false(wr_number_parse(weir_text("-"), &unchanged));

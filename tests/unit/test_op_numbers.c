@@ -42,25 +42,25 @@ static void sums_are_exact_to_the_ends_of_64_bits(void **state)
     (void)state;
     shown_check(define_sum, "k 5 @1\nk -7 @2\nk +3 @3\nk 007 @4\nj 0 @5\nj -0 @6\n",
                 "k ->5 @1\nk 5>-2 @2\nk -2>1 @3\nk 1>8 @4\nj ->0 @5\nj 0>0 @6\n");
-    shown_check(define_sum,
-                "k 9223372036854775807 @1\nk 1 @2\nk -1 @3\nk 1 @4\n"
-                "j -9223372036854775808 @5\nj -1 @6\nj 9223372036854775807 @7\n",
-                "k ->9223372036854775807 @1\nk 9223372036854775807>9223372036854775806 @3\n"
-                "k 9223372036854775806>9223372036854775807 @4\n"
-                "j ->-9223372036854775808 @5\nj -9223372036854775808>-1 @7\n"
-                "! the sum would leave 64 bits\n! the sum would leave 64 bits\n");
+    shown_values(define_sum,
+                 "k 9223372036854775807 @1\nk 1 @2\nk -1 @3\nk 1 @4\n"
+                 "j -9223372036854775808 @5\nj -1 @6\nj 9223372036854775807 @7\n",
+                 "k ->9223372036854775807 @1\nk 9223372036854775807>9223372036854775806 @3\n"
+                 "k 9223372036854775806>9223372036854775807 @4\n"
+                 "j ->-9223372036854775808 @5\nj -9223372036854775808>-1 @7\n"
+                 "! the sum would leave 64 bits\n! the sum would leave 64 bits\n");
 }
 
 static void what_is_no_number_is_rejected(void **state)
 {
     (void)state;
-    shown_check(define_sum,
-                "k '' @1\nk a @2\nk 1a @3\nk 1.5 @4\nk - @5\nk 9223372036854775808 @6\n"
-                "k -9223372036854775809 @7\nk 99999999999999999999999999 @8\nk +- @9\nk 1\t @10\n"
-                "k + @11\nk 2 @12\n",
-                "k ->2 @12\n" NO_NUMBER NO_NUMBER NO_NUMBER NO_NUMBER
-                "! no value: there is nothing to add\n" NO_NUMBER NO_NUMBER NO_NUMBER NO_NUMBER
-                    NO_NUMBER NO_NUMBER);
+    shown_values(define_sum,
+                 "k '' @1\nk a @2\nk 1a @3\nk 1.5 @4\nk - @5\nk 9223372036854775808 @6\n"
+                 "k -9223372036854775809 @7\nk 99999999999999999999999999 @8\nk +- @9\nk 1\t @10\n"
+                 "k + @11\nk 2 @12\n",
+                 "k ->2 @12\n" NO_NUMBER NO_NUMBER NO_NUMBER NO_NUMBER
+                 "! no value: there is nothing to add\n" NO_NUMBER NO_NUMBER NO_NUMBER NO_NUMBER
+                     NO_NUMBER NO_NUMBER);
 }
 
 static void changes_are_taken_out_of_a_sum(void **state)
@@ -81,12 +81,12 @@ static void the_least_and_the_most(void **state)
     (void)state;
     const char *lines = "k 5 @1\nk 7 @2\nk -3 @3\nk 007 @4\nk 10 @5\nj 9223372036854775807 @6\n"
                         "j -9223372036854775808 @7\nk a @8\nk 5>6 @9\n";
-    shown_check(
+    shown_values(
         define_min, lines,
         "k ->5 @1\nk 5>5 @2\nk 5>-3 @3\nk -3>-3 @4\nk -3>-3 @5\n"
         "j ->9223372036854775807 @6\nj 9223372036854775807>-9223372036854775808 @7\n" NO_NUMBER
             NO_CHANGES);
-    shown_check(
+    shown_values(
         define_max, lines,
         "k ->5 @1\nk 5>7 @2\nk 7>7 @3\nk 7>7 @4\nk 7>10 @5\n"
         "j ->9223372036854775807 @6\nj 9223372036854775807>9223372036854775807 @7\n" NO_NUMBER
@@ -97,40 +97,40 @@ static void the_least_and_the_most(void **state)
 static void averages_have_up_to_17_digits(void **state)
 {
     (void)state;
-    shown_check(define_average, "k 1 @1\nk 2 @2\nk 0 @3\nk 0 @4\nk -7 @5\nk 4 @6\nk 0 @7\n",
-                "k ->1 @1\nk 1>1.5 @2\nk 1.5>1 @3\nk 1>0.75 @4\nk 0.75>-0.8 @5\n"
-                "k -0.8>0 @6\nk 0>0 @7\n");
-    shown_check(define_average, "k 1 @1\nk 0 @2\nk 0 @3\nj 2 @4\nj 0 @5\nj 0 @6\n",
-                "k ->1 @1\nk 1>0.5 @2\nk 0.5>0.33333333333333333 @3\n"
-                "j ->2 @4\nj 2>1 @5\nj 1>0.66666666666666667 @6\n");
-    shown_check(define_average, "k 100 @1\nk 100 @2\nk 99 @3\nj -100 @4\nj -100 @5\nj -99 @6\n",
-                "k ->100 @1\nk 100>100 @2\nk 100>99.666666666666667 @3\n"
-                "j ->-100 @4\nj -100>-100 @5\nj -100>-99.666666666666667 @6\n");
+    shown_values(define_average, "k 1 @1\nk 2 @2\nk 0 @3\nk 0 @4\nk -7 @5\nk 4 @6\nk 0 @7\n",
+                 "k ->1 @1\nk 1>1.5 @2\nk 1.5>1 @3\nk 1>0.75 @4\nk 0.75>-0.8 @5\n"
+                 "k -0.8>0 @6\nk 0>0 @7\n");
+    shown_values(define_average, "k 1 @1\nk 0 @2\nk 0 @3\nj 2 @4\nj 0 @5\nj 0 @6\n",
+                 "k ->1 @1\nk 1>0.5 @2\nk 0.5>0.33333333333333333 @3\n"
+                 "j ->2 @4\nj 2>1 @5\nj 1>0.66666666666666667 @6\n");
+    shown_values(define_average, "k 100 @1\nk 100 @2\nk 99 @3\nj -100 @4\nj -100 @5\nj -99 @6\n",
+                 "k ->100 @1\nk 100>100 @2\nk 100>99.666666666666667 @3\n"
+                 "j ->-100 @4\nj -100>-100 @5\nj -100>-99.666666666666667 @6\n");
     /* 17 nines and a half: the tie goes to even, and is carried through all of them. */
-    shown_check(define_average, "k 99999999999999999 @1\nk 100000000000000000 @2\n",
-                "k ->99999999999999999 @1\nk 99999999999999999>100000000000000000 @2\n");
-    shown_check(define_average, "k 99999999999999998 @1\nk 99999999999999999 @2\n",
-                "k ->99999999999999998 @1\nk 99999999999999998>99999999999999998 @2\n");
-    shown_check(define_average, "k 0 @1\nk 0 @2\nk 1 @3\nk 0 @4\nk 0 @5\nk 0 @6\nk 0 @7\n",
-                "k ->0 @1\nk 0>0 @2\nk 0>0.33333333333333333 @3\nk 0.33333333333333333>0.25 @4\n"
-                "k 0.25>0.2 @5\nk 0.2>0.16666666666666667 @6\n"
-                "k 0.16666666666666667>0.14285714285714286 @7\n");
+    shown_values(define_average, "k 99999999999999999 @1\nk 100000000000000000 @2\n",
+                 "k ->99999999999999999 @1\nk 99999999999999999>100000000000000000 @2\n");
+    shown_values(define_average, "k 99999999999999998 @1\nk 99999999999999999 @2\n",
+                 "k ->99999999999999998 @1\nk 99999999999999998>99999999999999998 @2\n");
+    shown_values(define_average, "k 0 @1\nk 0 @2\nk 1 @3\nk 0 @4\nk 0 @5\nk 0 @6\nk 0 @7\n",
+                 "k ->0 @1\nk 0>0 @2\nk 0>0.33333333333333333 @3\nk 0.33333333333333333>0.25 @4\n"
+                 "k 0.25>0.2 @5\nk 0.2>0.16666666666666667 @6\n"
+                 "k 0.16666666666666667>0.14285714285714286 @7\n");
 }
 
 /* The sum of an average has more than 64 bits to itself. */
 static void averages_of_the_largest_numbers_are_exact(void **state)
 {
     (void)state;
-    shown_check(define_average,
-                "k 9223372036854775807 @1\nk 9223372036854775807 @2\nk 9223372036854775805 @3\n"
-                "j -9223372036854775808 @4\nj -9223372036854775808 @5\n"
-                "i 9223372036854775807 @6\ni -9223372036854775808 @7\n",
-                "k ->9223372036854775807 @1\n"
-                "k 9223372036854775807>9223372036854775807 @2\n"
-                "k 9223372036854775807>9223372036854775806 @3\n"
-                "j ->-9223372036854775808 @4\n"
-                "j -9223372036854775808>-9223372036854775808 @5\n"
-                "i ->9223372036854775807 @6\ni 9223372036854775807>-0.5 @7\n");
+    shown_values(define_average,
+                 "k 9223372036854775807 @1\nk 9223372036854775807 @2\nk 9223372036854775805 @3\n"
+                 "j -9223372036854775808 @4\nj -9223372036854775808 @5\n"
+                 "i 9223372036854775807 @6\ni -9223372036854775808 @7\n",
+                 "k ->9223372036854775807 @1\n"
+                 "k 9223372036854775807>9223372036854775807 @2\n"
+                 "k 9223372036854775807>9223372036854775806 @3\n"
+                 "j ->-9223372036854775808 @4\n"
+                 "j -9223372036854775808>-9223372036854775808 @5\n"
+                 "i ->9223372036854775807 @6\ni 9223372036854775807>-0.5 @7\n");
 }
 
 /* An average of nothing is no number, so the row is gone. */
