@@ -2,7 +2,7 @@
  *
  * They are in buckets of time, about two to what the join's span reaches over, and these in chunks,
  * so that a record costs a few gets and a put, however many are kept, and a bucket goes at once. (A
- * slot for each record, found by weir_scan, was tried: a fifth of the speed.)
+ * slot for each record, found by weir_scan, was tried: a third of the speed.)
  *
  * State, numbers as weir_i64 or its last 4 bytes:
  *   the absent slot              for each bucket: its first and its last time, how many chunks the

@@ -242,10 +242,12 @@ typedef struct weir_span {
 } weir_span;
 
 /* Pairs of the same key within the span, each once, when the later of the two comes, at the higher
- * of their times. Left and outer: what found no match by the time none can come any more is emitted
- * then, alone. What is late for every match is rejected. Keeps each record until the watermark says
- * that no match can come. Absent keys: rejected, or emitted alone where the kind says so; absent
- * values are rejected. */
+ * of their times. A left record is kept while the watermark is at most its time + after + grace, a
+ * right one + before + grace, and a record that comes meets what is kept. Left and outer: what has
+ * met no pair by then is emitted alone, at its own time; a window behind this needs that much grace
+ * for it. What can meet nothing that is kept, and nothing that may come on time, is rejected as
+ * late (watermark > time + before + after + grace, where neither is negative). Absent keys:
+ * rejected, or emitted alone where the kind says so; absent values are rejected. */
 WEIR_EXPORT weir_stream *weir_join_streams(weir_stream *left, const char *name, weir_stream *right,
                                            weir_join_kind kind, weir_span span, weir_joiner_fn fn,
                                            void *arg);
@@ -256,36 +258,46 @@ WEIR_EXPORT weir_stream *weir_join_streams(weir_stream *left, const char *name, 
 WEIR_EXPORT weir_stream *weir_join_table(weir_stream *left, const char *name, weir_stream *table,
                                          weir_join_kind kind, weir_joiner_fn fn, void *arg);
 
-/* Two tables: the joined rows as a table, so it emits changes whenever either side's row changes;
- * an absent value when no row is left. Keeps both tables for ever. */
+/* Two tables: the joined rows as a table, so it emits changes whenever either side's row changes,
+ * at the higher of their times; an absent value when no row is left. Either side's records are
+ * changes or plain values: what a row was is known here. Keeps both tables for ever. Absent keys
+ * are rejected. */
 WEIR_EXPORT weir_stream *weir_join_tables(weir_stream *left, const char *name, weir_stream *right,
                                           weir_join_kind kind, weir_joiner_fn fn, void *arg);
 
-/* Two tables, where fn `foreign` of a left row gives the key of its right row (absent: none). The
- * result has the left row's key, and changes with either row. INNER or LEFT. Keeps both for ever,
- * the left one twice. */
+/* Two tables, where fn `foreign` of a left row (which has a value) gives the key of its right row
+ * (absent: none). The result has the left row's key, and changes with either row; a row that gets
+ * another foreign key gives one change. INNER or LEFT. Keeps both for ever, and of left rows the
+ * foreign key once more. Absent keys are rejected. Nodes NAME.LEFT, NAME.RIGHT and NAME. */
 WEIR_EXPORT weir_stream *weir_join_foreign(weir_stream *left, const char *name, weir_stream *right,
                                            weir_join_kind kind, weir_value_fn foreign,
                                            weir_joiner_fn fn, void *arg);
 
-/* Each left record with the right record of its key that was the newest at the left one's time
- * (Flink's temporal join): emitted once the watermark has reached that time, so that right records
- * out of order count. INNER or LEFT. Keeps left records until then; of the right ones those that
- * are not older than keep_ms (0: any age), and always the newest. */
+/* Each left record with the right record of its key that was the newest at the left one's time,
+ * that time included (Flink's temporal join); absent right values are versions too, without a row.
+ * Emitted once the watermark is beyond that time, so that right records out of order count; a left
+ * record that is late is joined at once. INNER or LEFT. Keeps left records until then; of the right
+ * ones with keep_ms 0 all, for ever, else those that a left record no older than watermark -
+ * keep_ms can need, and rejects what is older on either side. Absent keys: rejected, left ones
+ * joined with NULL (LEFT); absent left values are rejected. */
 WEIR_EXPORT weir_stream *weir_join_as_of(weir_stream *left, const char *name, weir_stream *right,
                                          weir_join_kind kind, int64_t keep_ms, weir_joiner_fn fn,
                                          void *arg);
 
-/* weir_join_table with a bounded table that is read first: left records wait until the input behind
- * `table` has been read to its end. */
+/* weir_join_table with a bounded table that is read first: left records wait, in state and in their
+ * order, until the input behind `table` has been read to its end (and, as timers do, until the left
+ * input has a watermark: each of its partitions a record, or weir_times an idle_ms). What later
+ * runs find in that input is taken as it comes. Nodes NAME.LEFT, NAME.TABLE, NAME.WAIT and NAME. */
 WEIR_EXPORT weir_stream *weir_lookup(weir_stream *left, const char *name, weir_stream *table,
                                      weir_join_kind kind, weir_joiner_fn fn, void *arg);
 
-/* Each record with the first row that a query finds in an SQLite database, which is opened
- * read-only and asked for each record (:key, :value, :time_ms are bound; a relative path is the
- * working directory's). `right` has the first column as value, NULL as absent, numbers as text.
- * INNER or LEFT. What the database says then is what counts: it may change between two asks. Keeps
- * no state. */
+/* Each record with the first row that a query finds in an SQLite database, which is opened for the
+ * first record, to be read only, and asked for each (:key, :value, :time_ms are bound, the first
+ * two as text, or as a blob where they are no UTF-8; a relative path is the working directory's).
+ * `right` has the first column as value, NULL as absent, numbers as text. INNER or LEFT. What the
+ * database says then is what counts: it may change between two asks. A query that fails for a
+ * record rejects it; a database that is locked is waited for; what cannot be opened or prepared
+ * stops the run. Keeps no state. */
 WEIR_EXPORT weir_stream *weir_lookup_sqlite(weir_stream *in, const char *name, const char *file,
                                             const char *query, weir_join_kind kind,
                                             weir_joiner_fn fn, void *arg);
