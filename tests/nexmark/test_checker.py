@@ -33,7 +33,7 @@ def answer(query, arrivals, out_of_order_ms=0, drained=True):
 
 class Checker(unittest.TestCase):
     def test_red_for_each_fault(self):
-        right = oracle.Oracle(events.in_order(1, 2000), 4000)
+        right = oracle.Oracle(events.in_order(1, 800), 4000)
         for query in oracle.QUERIES:
             rows = right.rows(query)
             self.assertTrue(rows, query)

@@ -81,7 +81,8 @@ class Garbage(NexmarkTest):
             whole, thousandths = price.lstrip("-").split(".")
             exact = int(whole + thousandths) * (-1 if price.startswith("-") else 1)
             self.assertEqual(exact, bid["price"] * 908 if bid["price"] else 0)
-        for query in ("q2", "q10", "q14", "q15", "q16", "q18", "q19", "q21", "q22", "q5", "q7", "q11"):
+        for query in ("q2", "q5", "q7", "q10", "q11", "q14", "q15", "q16", "q18", "q19", "q21",
+                      "q22"):
             job = self.query(query, f"{query}.weir", path, "--drain")
             job.run()
             self.assertEqual(job.rejects(), [])

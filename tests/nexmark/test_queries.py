@@ -14,7 +14,7 @@ import oracle
 from nexmark_kit import NexmarkTest, OUT_OF_ORDER_MS, QUERIES, rows_of
 
 SEED = int(os.environ.get("WEIR_SEED", random.randrange(1 << 32)))
-COUNT = 3000
+COUNT = 2000
 SETTINGS = ((), ("--epoch-records", 1), ("--epoch-records", 7, "--cache", 0),
             ("--epoch-records", 1000, "--cache", "64k"))
 
