@@ -48,8 +48,13 @@ static bool fail(weir_ctx *ctx, struct lookup_sqlite *lookup, const char *doing,
 {
     int code = sqlite3_errcode(lookup->db) & 0xff;
     bool busy = code == SQLITE_BUSY || code == SQLITE_LOCKED;
-    weir_fail(ctx, busy ? WEIR_RETRY : WEIR_FATAL, "cannot %s %s: %s; %s", doing, lookup->file,
-              sqlite3_errmsg(lookup->db), busy ? "tried again" : remedy);
+    if (busy) {
+        weir_fail(ctx, WEIR_RETRY, "cannot %s %s: %s", doing, lookup->file,
+                  sqlite3_errmsg(lookup->db));
+    } else {
+        weir_fail(ctx, WEIR_FATAL, "cannot %s %s: %s; %s", doing, lookup->file,
+                  sqlite3_errmsg(lookup->db), remedy);
+    }
     return false;
 }
 
