@@ -24,6 +24,7 @@ enum {
     LARGE = 1024, /* changes of an epoch that take room */
     TRIM_STEP = 16, /* epochs */
     TRIM_ROWS = 32, /* twice as many as come in a step, and few enough not to be a pause */
+    TRIM_LARGE = 64 * 1024, /* an epoch that changes so much does its own part at once */
 };
 #define LARGE_TEXT "1024"
 
@@ -169,7 +170,9 @@ static weir_status trim_changes(struct wr_store *store, const struct wr_epoch *e
     int64_t last = upto < store->large_last ? upto : store->large_last;
     last = last < store->decided ? last : store->decided; /* this epoch has no row yet */
     ledger->folded = upto;
-    if (store->large_first > last || epoch->number % TRIM_STEP != 0) {
+    bool large = store->changes.size > TRIM_LARGE;
+    int64_t rows = large ? TRIM_ROWS / TRIM_STEP : TRIM_ROWS;
+    if (store->large_first > last || (!large && epoch->number % TRIM_STEP != 0)) {
         return WEIR_OK;
     }
     if (store->large_first == 0) { /* not yet known */
@@ -178,7 +181,7 @@ static weir_status trim_changes(struct wr_store *store, const struct wr_epoch *e
             &store->large_first, error));
         store->large_first = store->large_first > 0 ? store->large_first : store->decided + 1;
     }
-    last = last < store->large_first + TRIM_ROWS - 1 ? last : store->large_first + TRIM_ROWS - 1;
+    last = last < store->large_first + rows - 1 ? last : store->large_first + rows - 1;
     sqlite3_stmt *statement;
     WR_TRY(wr_store_statement(store, WR_DO_CHANGES_TRIM,
                               "UPDATE epoch SET changes = NULL WHERE number BETWEEN ?1 AND ?2"
