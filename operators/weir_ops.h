@@ -254,7 +254,8 @@ WEIR_EXPORT weir_stream *weir_join_streams(weir_stream *left, const char *name, 
 
 /* Each record of the stream with the table's value for its key as it is then. INNER or LEFT. The
  * right side's records are changes or plain values, the last of each key is kept for ever (an
- * absent value removes it); they emit nothing. */
+ * absent value removes it); they emit nothing. The stream's absent values are rejected, its absent
+ * keys too (INNER), or joined with NULL (LEFT); the table's absent keys are rejected. */
 WEIR_EXPORT weir_stream *weir_join_table(weir_stream *left, const char *name, weir_stream *table,
                                          weir_join_kind kind, weir_joiner_fn fn, void *arg);
 
