@@ -22,7 +22,7 @@
 #include "txn/base/random.h"
 
 enum {
-    ROUNDS = 9,
+    ROUNDS = 6,
     EVENTS_MAX = 80,
     LINES_BYTES = 4000000,
     VALUE_BYTES_MAX = 700,
