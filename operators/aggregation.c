@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { BUCKETS_FIRST = 8 };
+
 static const weir_bytes absent = {NULL, 0};
 
 void wr_aggregation_check(weir_job *job, const char *what, const weir_aggregation *aggregation,
@@ -57,33 +59,76 @@ static weir_bytes slot_of(weir_ctx *ctx, weir_bytes prefix, weir_bytes id)
     return (weir_bytes){slot, prefix.size + 1 + id.size};
 }
 
-static struct wr_aggregation_id *find(const struct wr_aggregation_ids *ids, weir_bytes slot)
+/* FNV-1a, and its bits mixed once more: the low ones pick the bucket. */
+static uint32_t hash_of(weir_bytes slot)
 {
-    struct wr_aggregation_id *at = ids->first;
-    while (at && (at->slot.size != slot.size || memcmp(at->slot.data, slot.data, slot.size) != 0)) {
-        at = at->next;
+    const unsigned char *at = slot.data, *end = at + slot.size;
+    uint32_t hash = 2166136261U;
+    while (at < end) {
+        hash = (hash ^ *at++) * 16777619U;
+    }
+    return hash ^ hash >> 15;
+}
+
+static struct wr_aggregation_id *find(const struct wr_aggregation_ids *ids, weir_bytes slot,
+                                      uint32_t hash)
+{
+    struct wr_aggregation_id *at =
+        ids->bucket_count ? ids->buckets[hash & (ids->bucket_count - 1)] : NULL;
+    while (at && (at->hash != hash || at->slot.size != slot.size ||
+                  memcmp(at->slot.data, slot.data, slot.size) != 0)) {
+        at = at->same;
     }
     return at;
+}
+
+/* Twice as many buckets as before. False: out of memory. */
+static bool grow(weir_ctx *ctx, struct wr_aggregation_ids *ids)
+{
+    size_t count = ids->bucket_count ? 2 * ids->bucket_count : BUCKETS_FIRST;
+    struct wr_aggregation_id **buckets =
+        weir_scratch(ctx, count * sizeof(struct wr_aggregation_id *));
+    if (!buckets) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        buckets[i] = NULL;
+    }
+    for (struct wr_aggregation_id *id = ids->first; id; id = id->next) {
+        struct wr_aggregation_id **bucket = &buckets[id->hash & (count - 1)];
+        id->same = *bucket;
+        *bucket = id;
+    }
+    ids->buckets = buckets;
+    ids->bucket_count = count;
+    return true;
 }
 
 /* What is kept with an id, as this call will leave it. */
 static weir_bytes kept_at(weir_ctx *ctx, const struct wr_aggregation_ids *ids, weir_bytes slot)
 {
-    const struct wr_aggregation_id *found = find(ids, slot);
+    const struct wr_aggregation_id *found = find(ids, slot, hash_of(slot));
     return found ? found->value : weir_get(ctx, slot);
 }
 
 /* False: out of memory. */
 static bool stage(weir_ctx *ctx, struct wr_aggregation_ids *ids, weir_bytes slot, weir_bytes value)
 {
-    struct wr_aggregation_id *id = find(ids, slot);
+    uint32_t hash = hash_of(slot);
+    struct wr_aggregation_id *id = find(ids, slot, hash);
     if (!id) {
+        if (ids->count == ids->bucket_count && !grow(ctx, ids)) {
+            return false;
+        }
         id = weir_scratch(ctx, sizeof *id);
         if (!id) {
             return false;
         }
-        *id = (struct wr_aggregation_id){.slot = slot, .next = ids->first};
-        ids->first = id;
+        struct wr_aggregation_id **bucket = &ids->buckets[hash & (ids->bucket_count - 1)];
+        *id = (struct wr_aggregation_id){
+            .slot = slot, .hash = hash, .next = ids->first, .same = *bucket};
+        ids->first = *bucket = id;
+        ids->count++;
     }
     id->value = value;
     return true;

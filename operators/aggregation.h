@@ -44,15 +44,19 @@ enum wr_aggregation_use {
 /* One id's slot as it is to be. */
 struct wr_aggregation_id {
     weir_bytes slot, value;
-    struct wr_aggregation_id *next;
+    uint32_t hash;
+    struct wr_aggregation_id *next, *same; /* all of them; those of one bucket */
 };
 
 /* What one call does to ids; zeroed but for prefix and use. The prefix may be set anew between two
- * steps, for a record that is in several windows. */
+ * steps, for a record that is in several windows. There may be tens of thousands, of sessions that
+ * become one and of windows that overlap, so they are found by hash. */
 struct wr_aggregation_ids {
     weir_bytes prefix;
     enum wr_aggregation_use use;
     struct wr_aggregation_id *first;
+    struct wr_aggregation_id **buckets;
+    size_t count, bucket_count; /* bucket_count: a power of 2 */
 };
 
 /* Refuses the job when this is no aggregation for this use; `what` is the node's name. */

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,6 +140,28 @@ static void ids_of_sessions_that_merge(void **state)
     weir_test_free(test);
 }
 
+/* Two sessions with many different ids, half of them in both, become one that begins earlier. */
+static void many_ids_of_sessions_that_merge(void **state)
+{
+    (void)state;
+    enum { IDS = 3000 };
+    struct window_job job = job_of(0, 50, 0);
+    job.aggregation = weir_count_distinct(NULL, NULL);
+    window_job_set(&job);
+    weir_test *test = weir_test_new(window_job_define, NULL);
+    for (int i = 0; i < 2 * IDS; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "%d", i % IDS + i / IDS * IDS / 2);
+        weir_test_text(test, "in", "a", id, i < IDS ? 10 : 25);
+    }
+    window_job_push(test, "a 18 0; a 5 0");
+    assert_int_equal(weir_test_drain(test), WEIR_OK);
+    char *found = window_job_text(test);
+    assert_string_equal(found, "a 5..35 4500 at 34; ");
+    free(found);
+    weir_test_free(test);
+}
+
 /* A key with many open sessions, and one that spans them all in the end. */
 static void many_open_sessions(void **state)
 {
@@ -169,6 +192,7 @@ int main(void)
         cmocka_unit_test(sessions_have_what_the_table_says),
         cmocka_unit_test(a_row_under_another_key_is_taken_away),
         cmocka_unit_test(ids_of_sessions_that_merge),
+        cmocka_unit_test(many_ids_of_sessions_that_merge),
         cmocka_unit_test(many_open_sessions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
