@@ -31,11 +31,19 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/* Some editors put it before a text: where files were put together, in the middle of one. */
+static bool is_mark(const char *at)
+{
+    return strncmp(at, "\xef\xbb\xbf", 3) == 0;
+}
+
 const char *wr_sql_skip(const char *at)
 {
     for (;;) {
         if (is_space(*at) || *at == ';') {
             at++;
+        } else if (is_mark(at)) {
+            at += 3;
         } else if (at[0] == '-' && at[1] == '-') {
             at += strcspn(at, "\n");
         } else if (at[0] == '/' && at[1] == '*') {
@@ -50,6 +58,7 @@ const char *wr_sql_skip(const char *at)
 /* What follows `-- name:` in a line that begins so; NULL: it does not. */
 static char *name_in(char *line)
 {
+    line += is_mark(line) ? 3 : 0;
     if (line[0] != '-' || line[1] != '-') {
         return NULL;
     }
@@ -165,9 +174,6 @@ weir_status wr_sql_text_cut(const char *sink, const char *path, char *text, size
         return refuse(&file,
                       "sink `%s`: %.400s is no text in UTF-8 (or holds a byte 0); save it as that",
                       sink, path);
-    }
-    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* a mark of some editors */
-        text += 3;
     }
     WR_TRY(cut_lines(&file, text, text_out));
     WR_TRY(check_before(&file, text));

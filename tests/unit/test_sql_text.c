@@ -46,6 +46,11 @@ static void a_file_is_cut_into_sections(void **state)
          {2, 3, 0}},
         {"-- name: record\n -- name: batch\nx", NULL, " -- name: batch\nx", NULL, {0, 2, 0}},
         {"-- name: setup\n;;\n-- name: batch\nx", ";;\n", NULL, "x", {2, 0, 4}},
+        {"\xef\xbb\xbf-- name: setup\nA\n\xef\xbb\xbf-- name: record\nB\n",
+         "A\n",
+         "B\n",
+         NULL,
+         {2, 4, 0}},
         {"/* open -- comment */ ; ;\n-- name: record\nx", NULL, "x", NULL, {0, 3, 0}},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -86,6 +91,7 @@ static void a_wrong_file_is_refused(void **state)
         {"-- name: record :one\nx", "no section is called \"record :one\""},
         {"-- name: record\nx\n-- name: record\ny", "line 3: a second section `record`"},
         {"-- name: record\n-- nothing\n ; \n/**/", "line 1: section `record` has no statement"},
+        {"-- name: record\n\xef\xbb\xbf;", "line 1: section `record` has no statement"},
         {"-- name: record\nx\n-- name: batch", "line 3: section `batch` has no statement"},
         {"-- name: record\n\xff", "no text in UTF-8"},
     };
