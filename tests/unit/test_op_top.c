@@ -212,6 +212,78 @@ static void a_change_that_cannot_be_ranked_has_no_effect(void **state)
                 "! a change of what was not here: its old value is no row\n");
 }
 
+/* What is the same at several times goes one by one, the last to come first. */
+static void equal_rows_of_other_times_go_one_by_one(void **state)
+{
+    (void)state;
+    shown_check(two_of_changes,
+                "k a=5 @1\nk a=5 @3\nk a=5 @2\nk b=5 @4\n" /* a1 a2, a3 b */
+                "k a=5>- @5\n" /* a1 a3, b */
+                "k a=5>a=1 @6\n" /* a1 b, a */
+                "k a=5>- @7\nk a=5>- @8\nk a=1>- @9\n", /* b a; b */
+                "k/1 ->a=5 @1 rank=1\nk/2 ->a=5 @3 rank=2\n"
+                "k/2 a=5>a=5 @2 rank=2\n"
+                "k/2 a=5>a=5 @5 rank=2\n"
+                "k/2 a=5>b=5 @6 rank=2\n"
+                "k/1 a=5>b=5 @7 rank=1\nk/2 b=5>a=1 @7 rank=2\n"
+                "k/2 a=1>- @9 rank=2\n"
+                "! a change of what was not here: its old value is no row\n");
+}
+
+#define ONE "8yn0iYCKYHlIj4-BwPqk=5"
+#define OTHER "GReLUrM4wMqfg9yzV3KQ=5"
+#define HEAD "k/1 ->" ONE " @1 rank=1\nk/2 ->" OTHER " @2 rank=2\n"
+
+/* Two values of which the hashes are equal, FNV-1a's: each row is found, wherever it is. */
+static void values_with_one_hash(void **state)
+{
+    (void)state;
+    shown_check(two_of_changes,
+                "k " ONE " @1\nk " OTHER " @2\nk " ONE ">- @3\nk " ONE ">- @4\nk " OTHER ">- @5\n",
+                HEAD "k/1 " ONE ">" OTHER " @3 rank=1\nk/2 " OTHER ">- @3 rank=2\n"
+                     "k/1 " OTHER ">- @5 rank=1\n"
+                     "! a change of what was not here: its old value is no row\n");
+    shown_check(two_of_changes,
+                "k " ONE " @1\nk " OTHER " @2\nk " OTHER " @3\nk " OTHER " @4\n"
+                "k " ONE ">- @5\nk " OTHER ">- @6\nk " OTHER ">- @7\nk " OTHER ">- @8\n",
+                HEAD "k/1 " ONE ">" OTHER " @5 rank=1\nk/2 " OTHER ">" OTHER " @5 rank=2\n"
+                     "k/2 " OTHER ">" OTHER " @6 rank=2\n"
+                     "k/1 " OTHER ">" OTHER " @7 rank=1\nk/2 " OTHER ">- @7 rank=2\n"
+                     "k/1 " OTHER ">- @8 rank=1\n");
+}
+
+static void two_in_a_topic(weir_job *job)
+{
+    weir_into(weir_top(shown_in(job, 0), "top", 2, true, number_of, NULL, NULL), "out", "log:out");
+}
+
+static void three_in_a_topic(weir_job *job)
+{
+    weir_into(weir_top(shown_in(job, 0), "top", 3, true, number_of, NULL, NULL), "out", "log:out");
+}
+
+/* The best that are kept were another number of them. */
+static void another_n(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {"a=1", "b=2", "c=3", "d=4"};
+    weir_test *test = weir_test_new(two_in_a_topic, NULL);
+    for (int i = 0; i < 4; i++) {
+        weir_test_text(test, "in", "k", rows[i], i);
+    }
+    assert_int_equal(weir_test_run(test), WEIR_OK);
+    size_t told = weir_test_count(test, "out");
+    assert_int_equal(weir_test_restart(test, three_in_a_topic), WEIR_OK);
+    weir_test_push(test, "in", 0,
+                   &(weir_record){weir_text("k"), weir_text("a=9"), 9, NULL, 0, weir_text("a=1")});
+    assert_int_equal(weir_test_run(test), WEIR_OK);
+    assert_int_equal(weir_test_count(test, "out"), told + 3); /* a d c: b goes */
+    const weir_record *third = weir_test_record(test, "out", told + 2);
+    assert_memory_equal(third->key.data, "k/3", 3);
+    assert_memory_equal(third->value.data, "c=3", 3);
+    weir_test_free(test);
+}
+
 /* ---- Mistakes of the job --------------------------------------------------------------------- */
 
 static void none(weir_job *job)
@@ -255,6 +327,9 @@ int main(void)
         cmocka_unit_test(rows_that_go_make_room_for_those_behind),
         cmocka_unit_test(a_row_that_changes_moves),
         cmocka_unit_test(ties_among_rows_of_a_table),
+        cmocka_unit_test(equal_rows_of_other_times_go_one_by_one),
+        cmocka_unit_test(values_with_one_hash),
+        cmocka_unit_test(another_n),
         cmocka_unit_test(a_change_that_cannot_be_ranked_has_no_effect),
         cmocka_unit_test(changes_turned_on_in_a_node_with_state_are_refused),
         cmocka_unit_test(ranks_without_sense_are_refused),
