@@ -2,15 +2,15 @@
  *
  * State, version 2, of each key; numbers as weir_i64 unless it is said:
  *
- *   the absent slot                   the n best rows, so that most changes need no other: n and how
- *                                     many there are (4 bytes each, little-endian), and of each, the
- *                                     worst first, its number, time, sequence, its value's size, its
- *                                     value
+ *   the absent slot                   the n best rows, so that most changes need no other: n and
+ *                                     how many there are (4 bytes each, little-endian), and of
+ *                                     each, the worst first, its number, time, sequence, its
+ *                                     value's size, its value
  *   's'                               the next row's sequence
  *   'r' ~number time sequence         each row, the best first in byte order: its value
- *   'v' number hash                   where the row with a value is, the hash being the value's: how
- *                                     many rows have this number and hash, and time and sequence of
- *                                     the last of them
+ *   'v' number hash                   where the row with a value is, the hash being the value's:
+ *                                     how many rows have this number and hash, and time and
+ *                                     sequence of the last of them
  *   'v' number hash i                 the others' (i from 0 on)
  *
  * Removed slots stay in memory for a while and are in a scan's way, so there is none but where a
