@@ -212,8 +212,9 @@ WEIR_EXPORT weir_stream *weir_from(weir_job *job, const char *name, const char *
 
 /* A node that gives records their event time (fn NULL: the one they have) and makes watermarks: for
  * each source partition the largest time seen minus out_of_order_ms, moved after every record; the
- * lowest of all partitions counts. A partition without records for idle_ms of wall clock holds nothing back (0: it always
- * does). Without this node, the time is the source's own and in order. */
+ * lowest of all partitions counts. A partition without records for idle_ms of wall clock holds
+ * nothing back (0: it always does). Without this node, the time is the source's own and in order.
+ */
 WEIR_EXPORT weir_stream *weir_times(weir_stream *in, const char *name, weir_time_fn fn, void *arg,
                                     int64_t out_of_order_ms, int64_t idle_ms);
 
