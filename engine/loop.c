@@ -23,6 +23,7 @@
 #include "engine/loop_inner.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -468,6 +469,20 @@ static void on_files(void *data)
     uv_mutex_unlock(&loop->mutex);
 }
 
+static void mask_signals(int how)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    (void)pthread_sigmask(how, &set, NULL);
+}
+
+void wr_loop_expect(void)
+{
+    mask_signals(SIG_BLOCK);
+}
+
 static int start_handles(struct wr_loop *loop)
 {
     int code = uv_loop_init(&loop->uv);
@@ -494,6 +509,7 @@ static int start_handles(struct wr_loop *loop)
     if (code == 0) {
         code = uv_signal_start(&loop->terminate, on_signal, SIGTERM);
     }
+    mask_signals(SIG_UNBLOCK);
     if (code == 0) {
         code = wr_watch_start(&loop->uv, loop->instance, on_files, loop, &loop->watch);
     }

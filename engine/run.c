@@ -202,6 +202,7 @@ static weir_status run_instance(struct wr_instance *instance, weir_job *job, str
     struct wr_show show;
     struct wr_loop_result result = {false};
     WR_TRY(wr_instance_open(env, job, options, instance, error));
+    wr_loop_expect(); /* what is said next invites to stop it */
     WR_TRY(wr_show_open(&show, instance, env, options, error));
     say_start(instance);
     atomic_store(&env->stamped, true); /* from here on it is a log */

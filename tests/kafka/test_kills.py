@@ -18,9 +18,10 @@ SMALL = ["--epoch-records", 100, "--forward-ms", 2]  # many epochs, many transac
 KEYS = ["--keys", 300]
 ABORTED = ["--transaction", "input", "--abort-every", 4]  # some of the input is
 
-# Points that belong to what these jobs do not do: other modes, files, timers, other stores.
-ELSEWHERE = re.compile("deliver_|cut_|reject_|retry_|log_|start_(before|after)_change|undo_|"
-                       "kafka_after_abort")
+# Points that belong to what these jobs do not do: other modes, files, timers, statements,
+# other stores.
+ELSEWHERE = re.compile("deliver_|cut_|reject_|retry_|log_|sql_|start_(before|after)_change|"
+                       "undo_|kafka_after_abort")
 
 
 class Points(KillTest):
