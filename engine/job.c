@@ -80,10 +80,22 @@ static weir_stream *stream_of(struct wr_node *node, unsigned side)
     return stream;
 }
 
-/* False: the stream is no stream; the mistake is recorded where there is a job to record it in. */
+/* A stream that is NULL belongs to no job that could be refused, and a part of the graph that is
+ * silently not there would be worse: the last resort is the process's end. */
+static _Noreturn void no_stream(void)
+{
+    fprintf(stderr, "weir: an operator or a sink is given NULL for its stream; give it what "
+                    "weir_from or another operator returned\n");
+    exit(WR_EXIT_USAGE);
+}
+
+/* False: the stream comes from a mistake, which is recorded. */
 static bool usable(weir_stream *in)
 {
-    return in && in->job->error.status == WEIR_OK && in != &in->job->broken;
+    if (!in) {
+        no_stream();
+    }
+    return in->job->error.status == WEIR_OK && in != &in->job->broken;
 }
 
 static bool connect(weir_stream *in, struct wr_node *to)
@@ -238,7 +250,17 @@ weir_stream *weir_through(weir_stream *in, const char *name, weir_fn fn, void *a
 
 unsigned weir_with(weir_stream *node, weir_stream *in)
 {
-    if (!usable(node) || !usable(in)) {
+    if (!usable(node)) {
+        return 0;
+    }
+    if (!in) {
+        (void)wr_fail(&node->job->error, WEIR_MISUSE, WR_EXIT_USAGE,
+                      "node `%s` is given NULL for one more stream; give it what weir_from or "
+                      "another operator returned",
+                      node->node->name);
+        return 0;
+    }
+    if (!usable(in)) {
         return 0;
     }
     if (node->node->kind != WR_NODE_THROUGH) {
@@ -295,6 +317,10 @@ void weir_state(weir_stream *node, unsigned version, weir_upgrade_fn fn, void *a
 
 const char *weir_option(weir_job *job, const char *name, const char *fallback)
 {
+    if (!name) {
+        (void)wr_fail(&job->error, WEIR_MISUSE, WR_EXIT_USAGE, "weir_option: the name is NULL");
+        return fallback;
+    }
     struct wr_setting *setting = wr_settings_find(job->defines, name);
     struct wr_asked *asked = wr_arena_zalloc(&job->arena, sizeof *asked);
     if (asked) {
@@ -338,6 +364,9 @@ void weir_refuse(weir_job *job, const char *format, ...)
 
 weir_job *weir_job_of(weir_stream *stream)
 {
+    if (!stream) {
+        no_stream();
+    }
     return stream->job;
 }
 

@@ -194,7 +194,8 @@ WEIR_EXPORT void *weir_scratch(weir_ctx *ctx, size_t size);
 
 /* Defines a job: WEIR_JOB(job) { ... }. It runs once for each instance; configuration behind `arg`
  * comes from weir_alloc, never from statics, and mutable memory behind `arg` must not affect
- * results. Building never fails midway: the first mistake sticks, and `weir run` reports it. */
+ * results. Building never fails midway: the first mistake sticks, and `weir run` reports it. Only a
+ * stream that is NULL, which belongs to no job, ends the process with a message, and 64. */
 #define WEIR_JOB(job)                                                                              \
     WEIR_BEGIN_C                                                                                   \
     WEIR_EXPORT extern const unsigned weir_abi_mark;                                               \

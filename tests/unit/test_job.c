@@ -9,9 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <jansson.h>
+#include <weir_ops.h>
 
 #include "engine/job.h"
 
@@ -213,6 +216,17 @@ static void too_many_inputs(weir_job *job)
     }
 }
 
+static void no_second_input(weir_job *job)
+{
+    weir_with(through(source(job), "node"), NULL);
+}
+
+static void option_without_name(weir_job *job)
+{
+    assert_string_equal(weir_option(job, NULL, "fallback"), "fallback");
+    source(job);
+}
+
 /* What follows a mistake does not hide it. */
 static void several(weir_job *job)
 {
@@ -221,7 +235,6 @@ static void several(weir_job *job)
     weir_with(more, broken);
     weir_state(more, 0, NULL, NULL);
     weir_into(more, "", "nonsense");
-    weir_through(NULL, "null", nothing, NULL);
 }
 
 static const struct mistake {
@@ -252,6 +265,8 @@ static const struct mistake {
     {two_into_one_table, "sinks `a` and `b` both write to table:same"},
     {too_many_nodes, "more than 1024 nodes"},
     {too_many_inputs, "node `node` has more than 64 inputs"},
+    {no_second_input, "node `node` is given NULL for one more stream; give it what weir_from"},
+    {option_without_name, "weir_option: the name is NULL"},
     {several, "a node has the name `one mistake`"},
 };
 
@@ -268,6 +283,45 @@ static void each_mistake_has_its_text(void **state)
                      (int)opened.error.exit_code, opened.error.text);
         }
         close_job(&opened);
+    }
+}
+
+static void null_through(weir_job *job)
+{
+    (void)job;
+    weir_through(NULL, "node", nothing, NULL);
+}
+
+static void null_into(weir_job *job)
+{
+    (void)job;
+    weir_into(NULL, "out", "null:");
+}
+
+static void null_operator(weir_job *job)
+{
+    (void)job;
+    weir_filter(NULL, "filter", NULL, NULL);
+}
+
+/* No job is known that could be refused: the process ends, as for a misspelt option. */
+static void a_stream_that_is_null_ends_the_process(void **state)
+{
+    (void)state;
+    void (*const defines[])(weir_job *) = {null_through, null_into, null_operator};
+    for (size_t i = 0; i < sizeof defines / sizeof *defines; i++) {
+        fflush(NULL);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            struct opened opened;
+            open_job(&opened, defines[i], NULL);
+            _exit(0);
+        }
+        int status = 0;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), WR_EXIT_USAGE);
     }
 }
 
@@ -441,6 +495,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_mistake_has_its_text),
+        cmocka_unit_test(a_stream_that_is_null_ends_the_process),
         cmocka_unit_test(a_setting_that_nobody_asked_for_is_refused),
         cmocka_unit_test(options_come_from_outside),
         cmocka_unit_test(uris_come_from_outside),
