@@ -9,6 +9,7 @@ enum {
     CHUNK_BYTES_MAX = 1024, /* of more than one record */
     RECORD_BYTES = 13, /* before its value */
     BUCKET_BYTES = 24, /* in the absent slot */
+    BUCKETS_SHORT = 64, /* that are as long as the rule says */
 };
 static const char letters[2] = {'l', 'r'};
 
@@ -71,17 +72,34 @@ int64_t wr_bucket_end(const struct wr_bucket_rule *rule, const struct wr_bucket 
     return last >= WR_TIMER_MAX - 1 ? WR_TIMER_MAX : last + 2;
 }
 
+/* The more buckets there are, the longer new ones become: their list is read with each record, and
+ * where no watermark ends the old ones it would grow with the time that has passed; so, it grows
+ * with the root of that. */
+static int64_t width_of(const struct wr_bucket_rule *rule, size_t count)
+{
+    int64_t width_ms;
+    bool beyond =
+        __builtin_mul_overflow(rule->width_ms, (int64_t)(1 + count / BUCKETS_SHORT), &width_ms);
+    return beyond ? INT64_MAX : width_ms;
+}
+
 struct wr_bucket *wr_buckets_add(weir_ctx *ctx, const struct wr_bucket_rule *rule,
                                  struct wr_buckets *buckets, int64_t time_ms)
 {
-    int64_t past = time_ms % rule->width_ms;
-    int64_t first_ms = wr_time_sub(time_ms, past < 0 ? past + rule->width_ms : past);
-    struct wr_bucket *bucket = wr_buckets_at(buckets, first_ms);
-    if (!bucket || bucket->first_ms != first_ms) {
-        bucket = &buckets->items[buckets->count++];
-        *bucket = (struct wr_bucket){.first_ms = first_ms};
+    int64_t width_ms = width_of(rule, buckets->count);
+    int64_t past = time_ms % width_ms;
+    int64_t first_ms = wr_time_sub(time_ms, past < 0 ? past + width_ms : past);
+    int64_t last_ms = wr_time_add(first_ms, width_ms - 1);
+    for (size_t i = 0; i < buckets->count; i++) { /* none reaches into another one */
+        const struct wr_bucket *other = &buckets->items[i];
+        if (other->last_ms < time_ms && other->last_ms >= first_ms) {
+            first_ms = other->last_ms + 1;
+        } else if (other->first_ms > time_ms && other->first_ms <= last_ms) {
+            last_ms = other->first_ms - 1;
+        }
     }
-    bucket->last_ms = wr_time_add(first_ms, rule->width_ms - 1);
+    struct wr_bucket *bucket = &buckets->items[buckets->count++];
+    *bucket = (struct wr_bucket){.first_ms = first_ms, .last_ms = last_ms};
     unsigned char name[8];
     wr_put_i64(name, first_ms);
     weir_wake(ctx, (weir_bytes){name, sizeof name}, wr_bucket_end(rule, bucket));

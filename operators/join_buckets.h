@@ -26,7 +26,7 @@ enum {
 };
 #define WR_TIMER_MAX (INT64_MAX - 1) /* INT64_MAX cancels */
 
-/* How long a new bucket is, and how long after a record's time it may be needed. */
+/* How long a new bucket is where a key has few, and how long after a record's time it may be needed. */
 struct wr_bucket_rule {
     int64_t width_ms, after_ms;
 };
@@ -81,8 +81,7 @@ bool wr_buckets_read(weir_ctx *ctx, struct wr_buckets *buckets);
 void wr_buckets_put(weir_ctx *ctx, const struct wr_buckets *buckets);
 /* The bucket that a record of this time is in; NULL: there is none yet. */
 struct wr_bucket *wr_buckets_at(const struct wr_buckets *buckets, int64_t time_ms);
-/* Makes one, with its timer. Where the rule has changed since, one that begins at the same time may
- * be there: it is made longer. */
+/* Makes one, with its timer; it overlaps none that is there. */
 struct wr_bucket *wr_buckets_add(weir_ctx *ctx, const struct wr_bucket_rule *rule,
                                  struct wr_buckets *buckets, int64_t time_ms);
 /* From this watermark on, nothing of it is kept, and all timers of its records have fired. */

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -255,6 +256,50 @@ static void nothing_is_left_behind(void **state)
     weir_test_free(test);
 }
 
+static void push(weir_test *test, const char *side, int64_t time_ms)
+{
+    const weir_header header = {side, {NULL, 0}};
+    const weir_record record = {.key = weir_text("a"),
+                                .value = weir_text(*side == 'L' ? "l" : "r"),
+                                .time_ms = time_ms,
+                                .headers = &header,
+                                .header_count = 1};
+    weir_test_push(test, "in", 0, &record);
+}
+
+/* Where no watermark ends them, buckets are not as many as times; all pairs are found, and all of
+ * it goes in the end. */
+static void many_times_without_a_watermark(void **state)
+{
+    (void)state;
+    enum { TIMES = 1000 };
+    weir_bytes a = weir_text("a"), none = {NULL, 0};
+    now.span = (weir_span){0, 0, 0};
+    weir_test *test = weir_test_new(define, NULL);
+    char *expected = calloc(TIMES, 16), *end = expected;
+    assert_non_null(expected);
+    for (int64_t i = 0; i < TIMES; i++) {
+        push(test, "L", i * 7 % TIMES - TIMES / 2);
+    }
+    assert_int_equal(weir_test_run(test), WEIR_OK);
+    assert_true(weir_test_state(test, "inner", a, none).size < TIMES * 24 / 2);
+    for (int64_t i = 0; i < TIMES; i++) {
+        int64_t time_ms = TIMES / 2 - 1 - i;
+        push(test, "R", time_ms);
+        end += sprintf(end, i ? " a=l+r@%d" : "a=l+r@%d", (int)time_ms);
+    }
+    assert_int_equal(weir_test_drain(test), WEIR_OK);
+    for (int i = 0; i < 3; i++) {
+        char *answer = steps_answer(test, kinds[i]);
+        assert_string_equal(answer, expected);
+        free(answer);
+        assert_null(weir_test_state(test, kinds[i], a, none).data);
+    }
+    assert_int_equal(weir_test_timers(test), 0);
+    free(expected);
+    weir_test_free(test);
+}
+
 static void refused(weir_span span, const char *why)
 {
     now.span = span;
@@ -291,6 +336,7 @@ int main(void)
         cmocka_unit_test(what_was_rejected_may_be_taken_again),
         cmocka_unit_test(a_stream_may_join_itself),
         cmocka_unit_test(nothing_is_left_behind),
+        cmocka_unit_test(many_times_without_a_watermark),
         cmocka_unit_test(what_makes_no_sense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
