@@ -37,6 +37,7 @@ enum {
     HAS_VALUE = 1,
     HAS_BEFORE = 2,
     SWEEPS_A_KEEP = 4,
+    STEPS_MAX = 16, /* from version to version, until a scan is cheaper */
 };
 
 struct as_of {
@@ -120,7 +121,36 @@ static void drop_version(weir_ctx *ctx, int64_t time_ms)
     weir_put(ctx, slot_of(slot, 'r', time_ms), wr_absent);
 }
 
-/* The newest version that is not newer than time_ms, and the one after it; false: there is none. */
+static bool stop_at(weir_ctx *ctx, weir_bytes slot, weir_bytes value, void *arg)
+{
+    (void)ctx, (void)value;
+    int64_t *time_ms = arg;
+    *time_ms = wr_get_i64((const unsigned char *)slot.data + 1);
+    return false;
+}
+
+/* Makes *after, a version after time_ms, the oldest of these. Those of the nearest times are asked
+ * for first, since a scan costs what its range has. */
+static bool find_after(weir_ctx *ctx, int64_t time_ms, struct version *after)
+{
+    unsigned char from[GROUP_BYTES], to[GROUP_BYTES];
+    uint64_t distance = (uint64_t)after->time_ms - (uint64_t)time_ms;
+    uint64_t reach = distance >> 16 | 1;
+    int64_t found_ms = after->time_ms;
+    while (reach < distance && found_ms == after->time_ms) {
+        weir_scan(ctx, slot_of(from, 'r', time_ms + 1),
+                  slot_of(to, 'r', (int64_t)((uint64_t)time_ms + reach + 1)), stop_at, &found_ms);
+        reach = reach > distance >> 2 ? distance : reach << 2;
+    }
+    if (found_ms == after->time_ms) {
+        weir_scan(ctx, slot_of(from, 'r', time_ms + 1), slot_of(to, 'r', after->time_ms), stop_at,
+                  &found_ms);
+    }
+    return found_ms == after->time_ms || read_version(ctx, found_ms, after);
+}
+
+/* The newest version that is not newer than time_ms, and the one after it; false: there is none.
+ * Mostly it is one of the last few; otherwise it is looked for by a scan. */
 static bool find_version(weir_ctx *ctx, const struct newest *newest, int64_t time_ms,
                          struct version *version, struct version *after, bool *has_after)
 {
@@ -128,10 +158,13 @@ static bool find_version(weir_ctx *ctx, const struct newest *newest, int64_t tim
     if (!newest->any || !read_version(ctx, newest->time_ms, version)) {
         return false;
     }
-    while (version->time_ms > time_ms) {
+    for (int steps = 0; version->time_ms > time_ms; steps++) {
         *after = *version;
         *has_after = true;
-        if (!version->has_before || !read_version(ctx, after->before_ms, version)) {
+        if (steps == STEPS_MAX && !find_after(ctx, time_ms, after)) {
+            return false;
+        }
+        if (!after->has_before || !read_version(ctx, after->before_ms, version)) {
             return false;
         }
     }

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -153,6 +154,33 @@ static void what_is_not_needed_goes(void **state)
     weir_test_free(test);
 }
 
+/* Of many versions, those of long ago are found too, wherever they are: in the epoch at hand, in
+ * the store, next to each other or far apart. */
+static void one_of_many_versions(void **state)
+{
+    (void)state;
+    enum { VERSIONS = 60, WORDS = 80 };
+    static const int64_t apart[] = {1, 10000};
+    for (size_t i = 0; i < sizeof apart / sizeof *apart; i++) {
+        char steps[VERSIONS * WORDS] = "", expected[VERSIONS * WORDS] = "";
+        char *end = steps, *expected_end = expected;
+        for (int64_t j = 0; j < VERSIONS; j++) {
+            int64_t number = j * 7 % VERSIONS;
+            end += sprintf(end, "R:a=%d@%lld ", (int)number, (long long)(number * apart[i]));
+        }
+        for (int64_t j = 0; j < VERSIONS - 1; j++) {
+            int64_t number = j * 11 % (VERSIONS - 1), time_ms = (number + 1) * apart[i] - 1;
+            end += sprintf(end, "L:a=%c@%lld ", 'l', (long long)time_ms);
+            time_ms = (j + 1) * apart[i] - 1;
+            expected_end += sprintf(expected_end, j ? " a=l+%d@%lld" : "a=l+%d@%lld", (int)j,
+                                    (long long)time_ms);
+        }
+        sprintf(end, "D");
+        const struct steps_case one = {steps, {expected, expected}};
+        check(0, &one, 1);
+    }
+}
+
 static void what_makes_no_sense_is_refused(void **state)
 {
     (void)state;
@@ -171,6 +199,7 @@ int main(void)
         cmocka_unit_test(absent_and_rejected),
         cmocka_unit_test(versions_are_kept_for_a_while),
         cmocka_unit_test(what_is_not_needed_goes),
+        cmocka_unit_test(one_of_many_versions),
         cmocka_unit_test(what_makes_no_sense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
