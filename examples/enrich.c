@@ -12,7 +12,8 @@
  * An order is given the name that is in the table when the order comes. Two inputs are read side by
  * side, in no order between them: right where both are live, but of two files an order may well be
  * read before its customer. With -D wait=yes orders wait until the table has been read to its end
- * (it must have one: a file). What is kept is the table, for ever: a row for each customer.
+ * (it must have one: a file); what later runs find added to it is taken as it comes, unless they
+ * have --rewind customers=earliest. What is kept is the table, for ever: a row for each customer.
  *
  * Operators: weir_map, weir_join_table, weir_lookup. join.c joins two tables, by hand; and
  * weir_join_as_of gives an order the name as of the order's time.
