@@ -21,8 +21,8 @@ struct wr_loop_result {
 /* Called on the main thread every 200 ms (final: once more at the end). */
 typedef void (*wr_loop_show)(void *data, bool final);
 
-/* From here on a request to stop waits for wr_loop_run, which then stops in good order. Main thread,
- * and soon followed by that. */
+/* From here on a request to stop waits for wr_loop_run, which then stops in good order. Main
+ * thread, and soon followed by that. */
 void wr_loop_expect(void);
 weir_status wr_loop_run(struct wr_instance *instance, wr_loop_show show, void *show_data,
                         struct wr_loop_result *result_out, struct wr_error *error);

@@ -150,7 +150,7 @@ static bool parse_line(weir_bytes line, struct request *out, const char **why_ou
                out->status < 100 || out->status > 599) {
         *why_out = "the status is not from 100 to 599";
     } else if (!skip(&line, "- ") && (!take(&line, ' ', &bytes) || !number(bytes, &out->bytes))) {
-        *why_out = "no size, a number or \"-\", with something behind it";
+        *why_out = "the size is neither a number nor \"-\", or the line ends there";
     } else if (!skip(&line, "\"") || !take_quoted(&line, &referer) || !skip(&line, " \"") ||
                !take_quoted(&line, &agent)) {
         *why_out = "no referer and user agent in quotes";

@@ -26,7 +26,8 @@ enum {
 };
 #define WR_TIMER_MAX (INT64_MAX - 1) /* INT64_MAX cancels */
 
-/* How long a new bucket is where a key has few, and how long after a record's time it may be needed. */
+/* How long a new bucket is where a key has few, and how long after a record's time it may be
+ * needed. */
 struct wr_bucket_rule {
     int64_t width_ms, after_ms;
 };
