@@ -14,7 +14,8 @@
  * State, version 1, for each key:
  *
  *     'w' start          a window that is open: a byte 1 and the total; a byte 0: it has none.
- *                        The timer of this name closes it. Ids of `distinct` have it as prefix
+ *                        The timer of this name closes it
+ *     'd' start          what its ids of `distinct` have as prefix, so that they are in no scan's way
  *     'r' time number    the value of a record that is kept; the timer 'r' time forgets all with
  *                        this time. Of records that are d apart or nearer, the number says which
  *                        came first
@@ -110,8 +111,8 @@ static bool see_window(weir_ctx *ctx, weir_bytes slot, weir_bytes value, void *a
 {
     struct sliding *sliding = arg;
     int64_t start_ms;
-    if (slot.size != 9 || !number_at(slot, 1, &start_ms)) {
-        return true; /* an id */
+    if (!number_at(slot, 1, &start_ms)) {
+        return true;
     }
     if (start_ms > sliding->in->time_ms) {
         sliding->has_right = true;
@@ -195,7 +196,7 @@ static bool total_up(weir_ctx *ctx, struct sliding *sliding, struct slide *slide
     const struct wr_window_by *by = sliding->by;
     const weir_record *in = sliding->in;
     weir_window window = window_at(by, slide->start_ms);
-    sliding->ids.prefix = slide->slot;
+    sliding->ids.prefix = name_of(ctx, 'd', slide->start_ms);
     slide->after = slide->before;
     if (!slide->old && !add_kept(ctx, sliding, slide)) {
         return false;
@@ -343,7 +344,7 @@ static void close_window(weir_ctx *ctx, const struct wr_window_by *by, int64_t s
         return;
     }
     weir_put(ctx, slot, absent);
-    wr_aggregation_forget(ctx, &by->aggregation, slot);
+    wr_aggregation_forget(ctx, &by->aggregation, name_of(ctx, 'd', start_ms));
     if (wr_aggregation_is_change(&out)) {
         weir_emit(ctx, &out);
     }
