@@ -78,8 +78,7 @@ bool wr_aggregation_subtract(weir_ctx *ctx, const weir_aggregation *aggregation,
                              weir_bytes *total);
 
 /* *total, whose ids are at ids->prefix, with `other`, whose ids are at `prefix`, made a part of it:
- * those ids move. Either total may be absent: so the ids of a session that begins earlier now move
- * to its new prefix. The two prefixes must differ. */
+ * those ids move. Either total may be absent. The two prefixes must differ. */
 bool wr_aggregation_merge(weir_ctx *ctx, const weir_aggregation *aggregation,
                           struct wr_aggregation_ids *ids, weir_bytes other, weir_bytes prefix,
                           weir_bytes *total);

@@ -8,25 +8,27 @@
  *
  *     start    8 bytes, big-endian, two's complement
  *     last     LEB128: last record's time - start
+ *     ids      LEB128: a time within - start: what its ids of `distinct` have as prefix, see
+ *              aggregation.h. It stays when the session begins earlier, so that they need not move
  *     size     LEB128: 1 + the total's; 0: it has none
  *     total
  *
  * in one slot, because few are open at once, and reading one value is several times faster than a
  * scan; so each record costs in proportion to its key's open sessions. A timer named
- * weir_i64(start) is due when the session closes, and moves with it. Ids of `distinct`: see
- * aggregation.h; their prefix is that name.
+ * weir_i64(start) is due when the session closes, and moves with it.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
 #include "operators/windows.h"
 
-enum { HEAD_BYTES_MAX = 8 + 10 + 10, NEAR_MAX = 2 };
+enum { HEAD_BYTES_MAX = 8 + 10 + 10 + 10, NEAR_MAX = 2 };
 
 static const weir_bytes absent = {NULL, 0};
 
 struct session {
     int64_t start_ms, last_ms; /* of its first and last record */
+    int64_t ids_ms; /* what its ids have as prefix */
     weir_bytes total;
     bool gone; /* not to be written: it is a part of another, or closed */
 };
@@ -61,17 +63,19 @@ static const unsigned char *decode_one(const unsigned char *at, const unsigned c
     if (end - at < 8) {
         return NULL;
     }
-    uint64_t start = 0, length, size;
+    uint64_t start = 0, length, ids, size;
     for (size_t i = 0; i < 8; i++) {
         start = start << 8 | at[i];
     }
     at = get_varint(at + 8, end, &length);
+    at = at ? get_varint(at, end, &ids) : NULL;
     at = at ? get_varint(at, end, &size) : NULL;
     if (!at || (size && size - 1 > (uint64_t)(end - at))) {
         return NULL;
     }
     session->start_ms = (int64_t)start;
     session->last_ms = (int64_t)(start + length);
+    session->ids_ms = (int64_t)(start + ids);
     session->total = size ? (weir_bytes){at, (size_t)size - 1} : absent;
     session->gone = false;
     return at + session->total.size;
@@ -82,7 +86,7 @@ static struct session *decode(weir_ctx *ctx, size_t *count_out)
 {
     weir_bytes value = weir_get(ctx, absent);
     const unsigned char *at = value.data, *end = at ? at + value.size : NULL;
-    size_t room = value.size / 10 + 1; /* none is shorter than 10 bytes */
+    size_t room = value.size / 11 + 1; /* none is shorter than 11 bytes */
     struct session *sessions = weir_scratch(ctx, room * sizeof *sessions);
     *count_out = 0;
     while (sessions && at != end) {
@@ -117,6 +121,7 @@ static void encode(weir_ctx *ctx, const struct session *sessions, size_t count)
             *at++ = (unsigned char)(start >> (shift - 8));
         }
         at = put_varint(at, (uint64_t)session->last_ms - start);
+        at = put_varint(at, (uint64_t)session->ids_ms - start);
         at = put_varint(at, session->total.data ? session->total.size + 1 : 0);
         if (session->total.size) {
             memcpy(at, session->total.data, session->total.size);
@@ -149,7 +154,8 @@ static void find_near(const weir_ctx *ctx, const struct wr_window_by *by, const 
                       struct session *sessions, size_t count, struct joined *joined)
 {
     int64_t gap_ms = by->windows.size;
-    joined->now = (struct session){.start_ms = in->time_ms, .last_ms = in->time_ms};
+    joined->now =
+        (struct session){.start_ms = in->time_ms, .last_ms = in->time_ms, .ids_ms = in->time_ms};
     for (size_t i = 0; i < count && joined->near_count < NEAR_MAX; i++) {
         struct session *session = &sessions[i];
         if (session->last_ms + gap_ms < in->time_ms || in->time_ms + gap_ms < session->start_ms ||
@@ -171,17 +177,19 @@ static bool total_up(weir_ctx *ctx, const struct wr_window_by *by, const weir_re
                      struct joined *joined)
 {
     weir_bytes id;
-    joined->ids.prefix = weir_i64(ctx, joined->now.start_ms);
+    if (joined->near_count > 0) { /* the first: it goes on as it is */
+        joined->now.ids_ms = joined->near[0]->ids_ms;
+        joined->now.total = joined->near[0]->total;
+    }
+    joined->ids.prefix = weir_i64(ctx, joined->now.ids_ms);
     joined->ids.use = WR_USE_SESSIONS;
     if (!wr_aggregation_id(ctx, &by->aggregation, in, &id)) {
         return false;
     }
-    for (size_t i = 0; i < joined->near_count; i++) {
+    for (size_t i = 1; i < joined->near_count; i++) {
         const struct session *near = joined->near[i];
-        if (near->start_ms == joined->now.start_ms) { /* the first: it goes on as it is */
-            joined->now.total = near->total;
-        } else if (!wr_aggregation_merge(ctx, &by->aggregation, &joined->ids, near->total,
-                                         weir_i64(ctx, near->start_ms), &joined->now.total)) {
+        if (!wr_aggregation_merge(ctx, &by->aggregation, &joined->ids, near->total,
+                                  weir_i64(ctx, near->ids_ms), &joined->now.total)) {
             return false;
         }
     }
@@ -238,7 +246,8 @@ static void keep(weir_ctx *ctx, const struct wr_window_by *by, struct session *s
         }
     }
     if (!timed) {
-        weir_wake(ctx, joined->ids.prefix, window_of(by, now).end_ms + by->windows.grace_ms);
+        weir_wake(ctx, weir_i64(ctx, now->start_ms),
+                  window_of(by, now).end_ms + by->windows.grace_ms);
     }
     size_t at = count;
     for (; at > 0 && sessions[at - 1].start_ms > now->start_ms; at--) {
@@ -301,7 +310,7 @@ static void close_session(weir_ctx *ctx, const struct wr_window_by *by)
     }
     closed->gone = true;
     encode(ctx, sessions, count);
-    wr_aggregation_forget(ctx, &by->aggregation, name);
+    wr_aggregation_forget(ctx, &by->aggregation, weir_i64(ctx, closed->ids_ms));
     if (wr_aggregation_is_change(&out)) {
         weir_emit(ctx, &out);
     }

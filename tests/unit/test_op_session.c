@@ -124,6 +124,9 @@ static void ids_of_sessions_that_merge(void **state)
     window_job_push(test, "a 10 x; a 10 y; a 25 y; a 25 z; a 18 x; a 3 y; a 36 z");
     assert_int_equal(weir_test_run(test), WEIR_OK);
     assert_int_equal(weir_test_timers(test), 2);
+    static const char id[] = {'\x80', 0, 0, 0, 0, 0, 0, 10, 'i', 'x'}; /* weir_i64(10) first */
+    weir_bytes slot = {id, sizeof id};
+    assert_non_null(weir_test_state(test, "windows", weir_text("a"), slot).data);
     assert_int_equal(weir_test_advance(test, "in", 85), WEIR_OK);
     char *found = window_job_text(test);
     assert_string_equal(found, "a 3..35 3 at 34; ");
@@ -134,8 +137,6 @@ static void ids_of_sessions_that_merge(void **state)
     free(found);
     assert_int_equal(weir_test_timers(test), 0);
     assert_null(weir_test_state(test, "windows", weir_text("a"), weir_text(NULL)).data);
-    static const char id[] = {'\x80', 0, 0, 0, 0, 0, 0, 3, 'i', 'x'}; /* weir_i64(3) first */
-    weir_bytes slot = {id, sizeof id};
     assert_null(weir_test_state(test, "windows", weir_text("a"), slot).data);
     weir_test_free(test);
 }
