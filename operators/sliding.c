@@ -15,7 +15,7 @@
  *
  *     'w' start          a window that is open: a byte 1 and the total; a byte 0: it has none.
  *                        The timer of this name closes it
- *     'd' start          what its ids of `distinct` have as prefix, so that they are in no scan's way
+ *     'd' start          what its ids of `distinct` have as prefix: so they are in no scan's way
  *     'r' time number    the value of a record that is kept; the timer 'r' time forgets all with
  *                        this time. Of records that are d apart or nearer, the number says which
  *                        came first
