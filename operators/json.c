@@ -208,12 +208,12 @@ static char *put_character(char *to, const unsigned char **from, const unsigned 
 
 weir_bytes weir_json_quote(weir_ctx *ctx, weir_bytes text)
 {
-    const unsigned char *from = text.data, *end = from + text.size;
     char character_text[8];
     size_t size = 2;
-    if (!from) {
+    if (!text.data) {
         return (weir_bytes){"null", 4};
     }
+    const unsigned char *from = text.data, *end = from + text.size;
     for (const unsigned char *at = from; at < end;) {
         size += (size_t)(put_character(character_text, &at, end) - character_text);
     }

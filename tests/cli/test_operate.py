@@ -138,7 +138,7 @@ class Operate(CliTest):
 
         for run in (goes_on, retries):
             (run.folder / "go").touch()
-        goes_on.wait_for("waited for an operator: it goes on, after 1")
+        goes_on.wait_for("waited for an operator: it goes on, after ")
         for run in (goes_on, retries):
             self.assertEqual(run.end()[0], 0, run.said())
             self.is_whole(run)
