@@ -3,12 +3,20 @@
  * A file that is read once must be the one at its path: the same inode, the same first bytes, and
  * not shorter than the position. Where files may be rotated (follow, patterns) it is looked for
  * under other names too: by its inode, and where that is gone or was truncated, as a copy that
- * begins with the same bytes.
+ * begins with the same bytes. While files are being renamed a look may miss one that moved from one
+ * name to the next meanwhile; so as long as the folder changes, it is looked through again.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "engine/sources/source_file.h"
+
+enum {
+    LOOKS_MAX = 50,
+    LOOK_MS = 10, /* between two; longer than the grain of a folder's time of change */
+};
 
 weir_status wr_file_examine(const struct wr_file_source *source, struct wr_file *file,
                             const struct wr_file_identity *identity, int64_t local,
@@ -105,6 +113,42 @@ static weir_status search(const struct wr_file_source *source, const struct wr_f
     return status;
 }
 
+/* Whether names in the folder change: since the last call, or just now. */
+static bool is_changing(const char *folder, struct timespec *last)
+{
+    struct stat info;
+    struct timespec now;
+    if (stat(folder, &info) != 0 || clock_gettime(CLOCK_REALTIME, &now) != 0) {
+        return false;
+    }
+    struct timespec before = *last, at = info.st_mtim;
+    int64_t age_ms =
+        (int64_t)(now.tv_sec - at.tv_sec) * 1000 + (now.tv_nsec - at.tv_nsec) / 1000000;
+    *last = at;
+    return before.tv_sec != at.tv_sec || before.tv_nsec != at.tv_nsec ||
+           (age_ms >= 0 && age_ms < LOOK_MS);
+}
+
+static weir_status search_again(const struct wr_file_source *source,
+                                const struct wr_file_part *part,
+                                const struct wr_file_identity *identity, int64_t local,
+                                uint64_t path_inode, struct wr_file *file_out,
+                                enum wr_file_place *place_out, bool *found_out,
+                                struct wr_error *error)
+{
+    const struct timespec pause = {0, LOOK_MS * 1000000L};
+    struct timespec last = {0, 0};
+    (void)is_changing(part->folder, &last);
+    for (int looks = 1;; looks++) {
+        WR_TRY(search(source, part, identity, local, path_inode, file_out, place_out, found_out,
+                      error));
+        if (*found_out || looks == LOOKS_MAX || !is_changing(part->folder, &last)) {
+            return WEIR_OK;
+        }
+        nanosleep(&pause, NULL);
+    }
+}
+
 weir_status wr_file_locate(const struct wr_file_source *source, struct wr_file_part *part,
                            const struct wr_file_identity *identity, int64_t local,
                            struct wr_file *file_out, enum wr_file_place *place_out,
@@ -129,8 +173,8 @@ weir_status wr_file_locate(const struct wr_file_source *source, struct wr_file_p
     struct wr_file other;
     enum wr_file_place place;
     bool found = false;
-    WR_TRY(search(source, part, identity, local, why == 0 ? file_out->inode : 0, &other, &place,
-                  &found, error));
+    WR_TRY(search_again(source, part, identity, local, why == 0 ? file_out->inode : 0, &other,
+                        &place, &found, error));
     if (found) {
         *file_out = other;
         *place_out = place;
