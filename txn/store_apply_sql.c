@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "txn/base/assert.h"
+#include "txn/base/json.h"
 #include "txn/store_inner.h"
 #include "txn/told.h"
 
@@ -195,15 +196,15 @@ static weir_status gather(struct wr_store *store, const struct wr_epoch *epoch, 
     struct wr_buffer *json = &store->json;
     int64_t count = 0;
     json->size = 0;
-    bool fine = wr_told_text(json, "[");
+    bool fine = wr_json_put(json, "[");
     for (const struct wr_told *told = epoch->told; told && fine; told = told->next, refused++) {
         if (told->sink == sink && !*refused) {
-            fine = (count == 0 || wr_told_text(json, ",")) && wr_told_record(json, &told->record);
+            fine = (count == 0 || wr_json_put(json, ",")) && wr_told_record(json, &told->record);
             count++;
         }
     }
     *count_out = count;
-    return fine && wr_told_text(json, "]") ? WEIR_OK : wr_fail_memory(error);
+    return fine && wr_json_put(json, "]") ? WEIR_OK : wr_fail_memory(error);
 }
 
 static weir_status fail_batch(struct wr_store *store, const struct wr_told_statement *at, int code,

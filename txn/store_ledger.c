@@ -6,15 +6,15 @@
 #include "txn/store_ledger.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "txn/base/assert.h"
+#include "txn/base/json.h"
 #include "txn/store_inner.h"
 
 /* A longer tail would be a larger part of each transaction than the rows themselves. */
-enum { TAIL_BYTES_MAX = 2048, NUMBER_TEXT_MAX = 24, IDENTITY_ROOM = 200 };
+enum { TAIL_BYTES_MAX = 2048, IDENTITY_ROOM = 200 };
 
 void wr_ledger_init(struct wr_ledger *ledger)
 {
@@ -313,58 +313,16 @@ weir_status wr_ledger_node(struct wr_store *store, const struct wr_node_watermar
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-static bool put_bytes(struct wr_buffer *buffer, const char *text, size_t size)
+static bool put_name(struct wr_buffer *buffer, const char *text)
 {
-    unsigned char *at = wr_buffer_extend(buffer, size);
-    if (at) {
-        memcpy(at, text, size);
-    }
-    return at != NULL;
-}
-
-static bool put_text(struct wr_buffer *buffer, const char *text)
-{
-    return put_bytes(buffer, text, strlen(text));
-}
-
-static bool put_number(struct wr_buffer *buffer, int64_t number)
-{
-    char text[NUMBER_TEXT_MAX], *at = text + sizeof text;
-    uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    do {
-        *--at = (char)('0' + left % 10);
-        left /= 10;
-    } while (left);
-    if (number < 0) {
-        *--at = '-';
-    }
-    return put_bytes(buffer, at, (size_t)(text + sizeof text - at));
-}
-
-static bool put_string(struct wr_buffer *buffer, const char *text)
-{
-    bool good = put_text(buffer, "\"");
-    while (good && *text) {
-        size_t plain = 0;
-        while ((unsigned char)text[plain] >= ' ' && text[plain] != '"' && text[plain] != '\\') {
-            plain++;
-        }
-        good = put_bytes(buffer, text, plain);
-        text += plain;
-        if (good && *text) {
-            char escaped[8];
-            snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned)(unsigned char)*text++);
-            good = put_text(buffer, escaped);
-        }
-    }
-    return good && put_text(buffer, "\"");
+    return wr_json_put_string(buffer, weir_text(text));
 }
 
 /* Two levels of objects: source and part, topic and partition. */
 static bool put_levels(struct wr_ledger *ledger, int kind, struct wr_buffer *buffer)
 {
     const char *open = NULL;
-    bool good = put_text(buffer, "{");
+    bool good = wr_json_put(buffer, "{");
     for (size_t i = 0; i < ledger->count && good; i++) {
         const struct wr_ledger_row *row = ledger->rows[i];
         if (row->kind != kind) {
@@ -376,41 +334,42 @@ static bool put_levels(struct wr_ledger *ledger, int kind, struct wr_buffer *buf
         }
         bool same = open && strcmp(open, name) == 0;
         if (!same) {
-            good = put_text(buffer, open ? "}," : "") && put_string(buffer, name) &&
-                   put_text(buffer, ":{");
+            good = wr_json_put(buffer, open ? "}," : "") && put_name(buffer, name) &&
+                   wr_json_put(buffer, ":{");
         } else {
-            good = put_text(buffer, ",");
+            good = wr_json_put(buffer, ",");
         }
         open = name;
         if (good && kind == WR_LEDGER_POSITION) {
-            good = put_string(buffer, row->part);
+            good = put_name(buffer, row->part);
         } else if (good) {
-            good = put_text(buffer, "\"") && put_number(buffer, row->partition) &&
-                   put_text(buffer, "\"");
+            good = wr_json_put(buffer, "\"") && wr_json_put_number(buffer, row->partition) &&
+                   wr_json_put(buffer, "\"");
         }
-        good = good && put_text(buffer, ":") && put_number(buffer, row->next);
+        good = good && wr_json_put(buffer, ":") && wr_json_put_number(buffer, row->next);
     }
-    return good && put_text(buffer, open ? "}}" : "}");
+    return good && wr_json_put(buffer, open ? "}}" : "}");
 }
 
 /* As the columns of table progress are. */
 static bool put_row(struct wr_buffer *buffer, const struct wr_ledger_row *row)
 {
-    bool good = put_text(buffer, "[") && put_number(buffer, row->kind) && put_text(buffer, ",") &&
-                put_number(buffer, row->id) && put_text(buffer, ",") &&
-                put_number(buffer, row->partition) && put_text(buffer, ",") &&
-                put_string(buffer, row->source) && put_text(buffer, ",") &&
-                put_string(buffer, row->part);
+    bool good = wr_json_put(buffer, "[") && wr_json_put_number(buffer, row->kind) &&
+                wr_json_put(buffer, ",") && wr_json_put_number(buffer, row->id) &&
+                wr_json_put(buffer, ",") && wr_json_put_number(buffer, row->partition) &&
+                wr_json_put(buffer, ",") && put_name(buffer, row->source) &&
+                wr_json_put(buffer, ",") && put_name(buffer, row->part);
     const int64_t numbers[] = {row->first, row->next, row->bytes, row->crc};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers && good; i++) {
-        good = put_text(buffer, ",") && put_number(buffer, numbers[i]);
+        good = wr_json_put(buffer, ",") && wr_json_put_number(buffer, numbers[i]);
     }
-    good = good && put_text(buffer, ",") &&
-           (row->watermark_ms == INT64_MIN ? put_text(buffer, "null")
-                                           : put_number(buffer, row->watermark_ms));
-    good = good && put_text(buffer, row->idle ? ",1," : ",0,");
-    return good && (row->identity ? put_string(buffer, row->identity) : put_text(buffer, "null")) &&
-           put_text(buffer, "]");
+    good = good && wr_json_put(buffer, ",") &&
+           (row->watermark_ms == INT64_MIN ? wr_json_put(buffer, "null")
+                                           : wr_json_put_number(buffer, row->watermark_ms));
+    good = good && wr_json_put(buffer, row->idle ? ",1," : ",0,");
+    return good &&
+           (row->identity ? put_name(buffer, row->identity) : wr_json_put(buffer, "null")) &&
+           wr_json_put(buffer, "]");
 }
 
 static bool put_tail(struct wr_ledger *ledger)
@@ -421,10 +380,10 @@ static bool put_tail(struct wr_ledger *ledger)
     buffer->size = 0;
     for (size_t i = 0; i < ledger->count && good && buffer->size <= TAIL_BYTES_MAX; i++) {
         if (ledger->rows[i]->in_tail) {
-            good = put_text(buffer, count++ ? "," : "[") && put_row(buffer, ledger->rows[i]);
+            good = wr_json_put(buffer, count++ ? "," : "[") && put_row(buffer, ledger->rows[i]);
         }
     }
-    return good && (count == 0 || put_text(buffer, "]"));
+    return good && (count == 0 || wr_json_put(buffer, "]"));
 }
 
 /* ---- Writing --------------------------------------------------------------------------------- */

@@ -14,7 +14,5 @@
 bool wr_told_record(struct wr_buffer *buffer, const weir_record *record);
 /* Appends {"NAME":...}: the headers, in their order. False: out of memory. */
 bool wr_told_headers(struct wr_buffer *buffer, const weir_record *record);
-/* Appends text as it is. */
-bool wr_told_text(struct wr_buffer *buffer, const char *text);
 
 #endif

@@ -3,59 +3,9 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/cli/json.h"
 
-#include <stdint.h>
 #include <string.h>
 
-/* ---- UTF-8 ----------------------------------------------------------------------------------- */
-
-static bool is_tail(unsigned char byte)
-{
-    return (byte & 0xc0) == 0x80;
-}
-
-/* Bytes of the character at `at`, as RFC 3629 has them (no overlong form, no surrogate, nothing
- * above U+10FFFF); 0: none. */
-static size_t utf8_size(const unsigned char *at, size_t left)
-{
-    if (at[0] < 0x80) {
-        return 1;
-    }
-    if (at[0] >= 0xc2 && at[0] <= 0xdf) {
-        return left >= 2 && is_tail(at[1]) ? 2 : 0;
-    }
-    if (at[0] >= 0xe0 && at[0] <= 0xef) {
-        bool good = left >= 3 && is_tail(at[1]) && is_tail(at[2]) &&
-                    !(at[0] == 0xe0 && at[1] < 0xa0) && !(at[0] == 0xed && at[1] > 0x9f);
-        return good ? 3 : 0;
-    }
-    if (at[0] >= 0xf0 && at[0] <= 0xf4) {
-        bool good = left >= 4 && is_tail(at[1]) && is_tail(at[2]) && is_tail(at[3]) &&
-                    !(at[0] == 0xf0 && at[1] < 0x90) && !(at[0] == 0xf4 && at[1] > 0x8f);
-        return good ? 4 : 0;
-    }
-    return 0;
-}
-
-bool wr_utf8_is_valid(weir_bytes bytes)
-{
-    const unsigned char *at = bytes.data;
-    size_t left = bytes.size;
-    while (left > 0) {
-        uint64_t eight;
-        if (left >= 8 && (memcpy(&eight, at, 8), (eight & 0x8080808080808080u) == 0)) {
-            at += 8; /* all ASCII, the usual case */
-            left -= 8;
-            continue;
-        }
-        size_t size = utf8_size(at, left);
-        if (size == 0) {
-            return false;
-        }
-        at += size;
-        left -= size;
-    }
-    return true;
-}
+#include "txn/base/json.h"
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
@@ -100,18 +50,14 @@ void wr_json_text(FILE *file, weir_bytes text)
 
 static void put_base64(FILE *file, weir_bytes bytes)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    enum { STEP = 3 * 256 };
+    char text[STEP / 3 * 4];
     const unsigned char *at = bytes.data;
-    size_t left = bytes.size;
-    for (; left > 0; at += 3) {
-        uint32_t three = (uint32_t)at[0] << 16;
-        three |= left > 1 ? (uint32_t)at[1] << 8 : 0;
-        three |= left > 2 ? (uint32_t)at[2] : 0;
-        char four[4] = {digits[three >> 18], digits[three >> 12 & 63],
-                        left > 1 ? digits[three >> 6 & 63] : '=',
-                        left > 2 ? digits[three & 63] : '='};
-        put(file, four, sizeof four);
-        left -= left > 3 ? 3 : left;
+    for (size_t left = bytes.size; left > 0;) {
+        size_t size = left < STEP ? left : STEP;
+        put(file, text, (size_t)(wr_base64(at, size, text) - text));
+        at += size;
+        left -= size;
     }
 }
 
@@ -156,7 +102,7 @@ void wr_show_bytes(FILE *file, weir_bytes bytes, size_t max)
     putc_unlocked('"', file);
     size_t at = 0;
     while (at < bytes.size && at < max) {
-        size_t size = utf8_size(data + at, bytes.size - at);
+        size_t size = wr_utf8_size(data + at, bytes.size - at);
         bool plain = size > 1 || (size == 1 && data[at] >= 0x20 && data[at] != 0x7f &&
                                   data[at] != '"' && data[at] != '\\');
         if (plain) {

@@ -9,7 +9,6 @@
 
 #include "engine/weir.h"
 
-bool wr_utf8_is_valid(weir_bytes bytes);
 /* A quoted string; the bytes must be valid UTF-8. */
 void wr_json_text(FILE *file, weir_bytes text);
 /* "NAME":"..." or "NAME_base64":"..." or "NAME":null. */

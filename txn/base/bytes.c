@@ -79,27 +79,56 @@ const unsigned char *wr_varint_get(const unsigned char *at, const unsigned char 
     return NULL;
 }
 
-bool wr_bytes_is_text(weir_bytes bytes)
+static bool is_tail(unsigned char byte)
 {
-    const unsigned char *at = bytes.data, *end = at + bytes.size;
-    while (at < end) {
-        unsigned lead = *at++;
-        if (lead > 0 && lead < 0x80) {
+    return (byte & 0xc0) == 0x80;
+}
+
+size_t wr_utf8_size(const unsigned char *at, size_t left)
+{
+    if (at[0] < 0x80) {
+        return 1;
+    }
+    if (at[0] >= 0xc2 && at[0] <= 0xdf) {
+        return left >= 2 && is_tail(at[1]) ? 2 : 0;
+    }
+    if (at[0] >= 0xe0 && at[0] <= 0xef) {
+        bool good = left >= 3 && is_tail(at[1]) && is_tail(at[2]) &&
+                    !(at[0] == 0xe0 && at[1] < 0xa0) && !(at[0] == 0xed && at[1] > 0x9f);
+        return good ? 3 : 0;
+    }
+    if (at[0] >= 0xf0 && at[0] <= 0xf4) {
+        bool good = left >= 4 && is_tail(at[1]) && is_tail(at[2]) && is_tail(at[3]) &&
+                    !(at[0] == 0xf0 && at[1] < 0x90) && !(at[0] == 0xf4 && at[1] > 0x8f);
+        return good ? 4 : 0;
+    }
+    return 0;
+}
+
+bool wr_utf8_is_valid(weir_bytes bytes)
+{
+    const unsigned char *at = bytes.data;
+    size_t left = bytes.size;
+    while (left > 0) {
+        uint64_t eight;
+        if (left >= 8 && (memcpy(&eight, at, 8), (eight & 0x8080808080808080u) == 0)) {
+            at += 8; /* all ASCII, the usual case */
+            left -= 8;
             continue;
         }
-        int more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
-        if (lead < 0xc2 || lead > 0xf4 || end - at < more) {
+        size_t size = wr_utf8_size(at, left);
+        if (size == 0) {
             return false;
         }
-        unsigned low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-        unsigned high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-        for (int i = 0; i < more; i++, at++) {
-            if (*at < (i ? 0x80 : low) || *at > (i ? 0xbf : high)) {
-                return false;
-            }
-        }
+        at += size;
+        left -= size;
     }
     return true;
+}
+
+bool wr_bytes_is_text(weir_bytes bytes)
+{
+    return wr_utf8_is_valid(bytes) && (bytes.size == 0 || !memchr(bytes.data, 0, bytes.size));
 }
 
 void wr_i64_put(unsigned char at[8], int64_t value)

@@ -1,4 +1,4 @@
-/* bytes.h: comparing and encoding bytes: order, varints, big-endian numbers, CRC32C, growing
+/* bytes.h: comparing and encoding bytes: order, varints, UTF-8, big-endian numbers, CRC32C, growing
  * buffers.
  *
  * SPDX-License-Identifier: Apache-2.0 */
@@ -58,7 +58,11 @@ static inline unsigned char *wr_varint_put(unsigned char *at, uint64_t value)
 const unsigned char *wr_varint_get(const unsigned char *at, const unsigned char *end,
                                    uint64_t *value_out);
 
-/* Well-formed UTF-8 (RFC 3629) without NUL: what SQLite's tools can show as text. */
+/* Bytes of the character at `at`, as RFC 3629 has them (no overlong form, no surrogate, nothing
+ * above U+10FFFF); 0: none. */
+size_t wr_utf8_size(const unsigned char *at, size_t left);
+bool wr_utf8_is_valid(weir_bytes bytes);
+/* Well-formed UTF-8 without NUL: what SQLite's tools can show as text. */
 bool wr_bytes_is_text(weir_bytes bytes);
 
 static inline uint64_t wr_zigzag(int64_t value)
