@@ -121,11 +121,10 @@ static void say_end(struct wr_instance *instance, const struct wr_loop_result *r
 /* The sections of an sql: sink's file. */
 static void say_sections(const struct wr_sql_text *sql)
 {
-    static const char *const names[] = {"setup", "record", "batch"};
     const char *between = " (";
     for (int i = 0; i < WR_SQL_SECTIONS; i++) {
         if (sql->section[i]) {
-            printf("%s%s", between, names[i]);
+            printf("%s%s", between, wr_sql_section_name((enum wr_sql_section)i));
             between = ", ";
         }
     }

@@ -26,6 +26,11 @@ struct file {
 
 #define refuse(file, ...) wr_fail((file)->error, WEIR_MISUSE, WR_EXIT_USAGE, __VA_ARGS__)
 
+const char *wr_sql_section_name(enum wr_sql_section section)
+{
+    return names[section];
+}
+
 static bool is_space(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');

@@ -26,6 +26,9 @@ weir_status wr_sql_text_read(struct wr_arena *arena, const char *sink, const cha
 weir_status wr_sql_text_cut(const char *sink, const char *path, char *file, size_t size,
                             struct wr_sql_text *text_out, struct wr_error *error);
 
+/* setup, record, batch. */
+const char *wr_sql_section_name(enum wr_sql_section section);
+
 /* The first byte that is neither white space, a semicolon nor within a comment; the end when there
  * is none. */
 const char *wr_sql_skip(const char *at);

@@ -324,9 +324,7 @@ static weir_status forget_tables(struct wr_store *store, size_t sink_count, stru
     }
     for (size_t i = 0; store->told && i < store->sink_count; i++) {
         for (int j = 0; j < WR_SQL_SECTIONS; j++) {
-            for (struct wr_told_statement *at = store->told[i].section[j]; at; at = at->next) {
-                sqlite3_finalize(at->statement);
-            }
+            wr_told_forget(&store->told[i], (enum wr_sql_section)j);
         }
     }
     store->told = NULL; /* in the store's arena */

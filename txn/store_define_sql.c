@@ -17,8 +17,6 @@
 
 enum { SHOWN = 60 }; /* bytes of a statement in an error's text */
 
-static const char *const section_names[] = {"setup", "record", "batch"};
-
 /* ---- What is said ---------------------------------------------------------------------------- */
 
 /* The statement's first line. */
@@ -42,7 +40,7 @@ weir_status wr_told_fail(const struct wr_told_statement *told, enum wr_exit exit
 {
     return wr_fail(error, exit_code == WR_EXIT_USAGE ? WEIR_MISUSE : WEIR_FATAL, exit_code,
                    "sink `%s`: %.300s, line %d, section `%s`: `%.*s`: %.400s", told->at.sink,
-                   told->at.file, told->at.line, section_names[told->section], shown(told),
+                   told->at.file, told->at.line, wr_sql_section_name(told->section), shown(told),
                    told->text, what);
 }
 
@@ -288,12 +286,12 @@ static weir_status take_section(struct wr_store *store, const struct wr_sink *si
     return WEIR_OK;
 }
 
-static void forget_setup(struct wr_told_sink *told)
+void wr_told_forget(struct wr_told_sink *told, enum wr_sql_section section)
 {
-    for (struct wr_told_statement *at = told->section[WR_SQL_SETUP]; at; at = at->next) {
+    for (struct wr_told_statement *at = told->section[section]; at; at = at->next) {
         sqlite3_finalize(at->statement);
     }
-    told->section[WR_SQL_SETUP] = NULL;
+    told->section[section] = NULL;
 }
 
 static weir_status take_all(struct wr_store *store, enum wr_sql_section first,
@@ -324,7 +322,7 @@ weir_status wr_store_define_sql(struct wr_store *store, struct wr_error *error)
     WR_TRY(wr_guard_begin(store, error));
     WR_TRY(take_all(store, WR_SQL_SETUP, WR_SQL_SETUP, error)); /* of all, then what uses it */
     for (size_t i = 0; i < store->sink_count; i++) {
-        forget_setup(&store->told[i]);
+        wr_told_forget(&store->told[i], WR_SQL_SETUP);
     }
     return take_all(store, WR_SQL_RECORD, WR_SQL_BATCH, error);
 }

@@ -242,6 +242,8 @@ weir_status wr_store_remove_topic(struct wr_store *store, int64_t topic, struct 
 /* Runs every setup, then prepares what records and batches are told by, in the transaction that is
  * open. */
 weir_status wr_store_define_sql(struct wr_store *store, struct wr_error *error);
+/* Finalizes a section's statements. */
+void wr_told_forget(struct wr_told_sink *told, enum wr_sql_section section);
 /* Prepares one statement as its section may; 64: SQLite or the guard refuses it. `tail_out`
  * NULL: it was prepared before, and a refusal is 78. */
 weir_status wr_told_prepare(struct wr_store *store, struct wr_told_statement *told,

@@ -40,16 +40,20 @@ const char *wr_bench_job_nearest(const char *name)
     return wr_nearest(name, names);
 }
 
+static const char *generator_of(const struct wr_bench_job *job)
+{
+    return job->generator ? job->generator : "keyed";
+}
+
 bool wr_bench_job_reads(const struct wr_bench_job *job, const char *generator)
 {
-    return strcmp(job->generator ? job->generator : "keyed", generator) == 0;
+    return strcmp(generator_of(job), generator) == 0;
 }
 
 void wr_bench_generator(const struct wr_bench_cell *cell, int64_t records, int64_t rate, char *uri,
                         size_t size)
 {
-    const char *kind = cell->job->generator ? cell->job->generator : "keyed";
-    size_t at = (size_t)snprintf(uri, size, "gen:%s?seed=0", kind);
+    size_t at = (size_t)snprintf(uri, size, "gen:%s?seed=0", generator_of(cell->job));
     if (!wr_bench_job_reads(cell->job, "nexmark")) {
         at += (size_t)snprintf(uri + at, size - at, "&keys=%" PRId64 "&size=%" PRId64, cell->keys,
                                cell->value_bytes);

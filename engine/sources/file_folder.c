@@ -111,8 +111,7 @@ static weir_status read_entries(DIR *stream, const char *path, const char *base,
                                         .name = strrchr(whole, '/') + 1,
                                         .inode = (uint64_t)info.st_ino,
                                         .size = (int64_t)info.st_size,
-                                        .mtime_ns = (int64_t)info.st_mtim.tv_sec * 1000000000 +
-                                                    info.st_mtim.tv_nsec,
+                                        .mtime_ns = wr_changed_ns(&info),
                                         .starts = strncmp(found->d_name, base, strlen(base)) == 0,
                                         .rotated = wr_folder_is_rotated(found->d_name, base)};
         if (!append(folder, &entry)) {

@@ -98,7 +98,7 @@ static weir_status earliest_after(const struct wr_file_source *source,
             return wr_fail_errno(error, "source %s: cannot look at %s", source->base.name,
                                  part->file.path);
         }
-        gone.mtime_ns = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
+        gone.mtime_ns = wr_changed_ns(&info);
         here = &gone;
     }
     bool any = here->starts && !here->rotated; /* rotated files have names of another kind here */

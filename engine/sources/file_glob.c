@@ -416,7 +416,7 @@ static bool is_time(struct wr_file_source *source)
     struct stat info;
     int64_t now = source->base.env->monotonic_us(source->base.env), mtime_ns = -1;
     if (source->base.watch_count > 0 && stat(source->base.watches[0].directory, &info) == 0) {
-        mtime_ns = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
+        mtime_ns = wr_changed_ns(&info);
     }
     if (mtime_ns >= 0 && mtime_ns == source->scanned_mtime_ns &&
         now - source->scanned_us < SCAN_US) {

@@ -113,40 +113,18 @@ static weir_status search(const struct wr_file_source *source, const struct wr_f
     return status;
 }
 
-/* Whether names in the folder change: since the last call, or just now. */
-static bool is_changing(const char *folder, struct timespec *last)
+/* Whether names in the folder changed since *last_ns, or just now. */
+static bool is_changing(const char *folder, int64_t *last_ns)
 {
     struct stat info;
     struct timespec now;
     if (stat(folder, &info) != 0 || clock_gettime(CLOCK_REALTIME, &now) != 0) {
         return false;
     }
-    struct timespec before = *last, at = info.st_mtim;
-    int64_t age_ms =
-        (int64_t)(now.tv_sec - at.tv_sec) * 1000 + (now.tv_nsec - at.tv_nsec) / 1000000;
-    *last = at;
-    return before.tv_sec != at.tv_sec || before.tv_nsec != at.tv_nsec ||
-           (age_ms >= 0 && age_ms < LOOK_MS);
-}
-
-static weir_status search_again(const struct wr_file_source *source,
-                                const struct wr_file_part *part,
-                                const struct wr_file_identity *identity, int64_t local,
-                                uint64_t path_inode, struct wr_file *file_out,
-                                enum wr_file_place *place_out, bool *found_out,
-                                struct wr_error *error)
-{
-    const struct timespec pause = {0, LOOK_MS * 1000000L};
-    struct timespec last = {0, 0};
-    (void)is_changing(part->folder, &last);
-    for (int looks = 1;; looks++) {
-        WR_TRY(search(source, part, identity, local, path_inode, file_out, place_out, found_out,
-                      error));
-        if (*found_out || looks == LOOKS_MAX || !is_changing(part->folder, &last)) {
-            return WEIR_OK;
-        }
-        nanosleep(&pause, NULL);
-    }
+    int64_t before_ns = *last_ns, now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    *last_ns = wr_changed_ns(&info);
+    return before_ns != *last_ns ||
+           (now_ns >= *last_ns && now_ns - *last_ns < LOOK_MS * INT64_C(1000000));
 }
 
 weir_status wr_file_locate(const struct wr_file_source *source, struct wr_file_part *part,
@@ -170,11 +148,20 @@ weir_status wr_file_locate(const struct wr_file_source *source, struct wr_file_p
     if (!*why_out || !(source->follow || source->is_pattern)) {
         return WEIR_OK;
     }
+    const struct timespec pause = {0, LOOK_MS * 1000000L};
     struct wr_file other;
     enum wr_file_place place;
     bool found = false;
-    WR_TRY(search_again(source, part, identity, local, why == 0 ? file_out->inode : 0, &other,
-                        &place, &found, error));
+    int64_t changed_ns = INT64_MIN;
+    (void)is_changing(part->folder, &changed_ns);
+    for (int looks = 1;; looks++) {
+        WR_TRY(search(source, part, identity, local, why == 0 ? file_out->inode : 0, &other, &place,
+                      &found, error));
+        if (found || looks == LOOKS_MAX || !is_changing(part->folder, &changed_ns)) {
+            break;
+        }
+        nanosleep(&pause, NULL);
+    }
     if (found) {
         *file_out = other;
         *place_out = place;

@@ -21,6 +21,8 @@
 #ifndef WR_SOURCE_FILE_H
 #define WR_SOURCE_FILE_H
 
+#include <sys/stat.h>
+
 #include "engine/sources/source.h"
 
 enum { WR_FILE_PREFIX_BYTES = 1024 }; /* of a file, that make it known */
@@ -216,6 +218,12 @@ weir_status wr_file_lines_poll(struct wr_file_lines *lines, const struct wr_file
                                enum wr_file_lines_found *found_out, struct wr_error *error);
 /* How many lines these bytes are, by those seen; -1: not known. */
 int64_t wr_file_lines_in(const struct wr_file_lines *lines, int64_t bytes);
+
+/* When a file, or the names in a folder, changed last. */
+static inline int64_t wr_changed_ns(const struct stat *info)
+{
+    return (int64_t)info->st_mtim.tv_sec * 1000000000 + info->st_mtim.tv_nsec;
+}
 
 /* ---- file_folder.c --------------------------------------------------------------------------- */
 
