@@ -4,9 +4,14 @@
 #include "tests/lib/window_job.h"
 
 #include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static struct window_job now; /* a define function is given nothing of the test's */
 
@@ -90,6 +95,14 @@ void window_job_push(weir_test *test, const char *records)
     }
 }
 
+weir_test *window_job_new(const struct window_job *job, const char *records)
+{
+    window_job_set(job);
+    weir_test *test = weir_test_new(window_job_define, NULL);
+    window_job_push(test, records);
+    return test;
+}
+
 char *window_job_text(weir_test *test)
 {
     char *text = NULL;
@@ -117,9 +130,7 @@ char *window_job_text(weir_test *test)
 
 char *window_job_run(const struct window_job *job, const char *records, bool drain)
 {
-    window_job_set(job);
-    weir_test *test = weir_test_new(window_job_define, NULL);
-    window_job_push(test, records);
+    weir_test *test = window_job_new(job, records);
     weir_test_run(test);
     if (drain) {
         weir_test_drain(test);
@@ -128,4 +139,24 @@ char *window_job_run(const struct window_job *job, const char *records, bool dra
         weir_test_status(test) == WEIR_OK ? window_job_text(test) : strdup(weir_test_error(test));
     weir_test_free(test);
     return text;
+}
+
+/* Frees what was found. */
+static void must_equal(const char *what, char *found, const char *expected)
+{
+    if (strcmp(found, expected) != 0) {
+        fail_msg("%s:\n  found    %s\n  expected %s", what, found, expected);
+    }
+    free(found);
+}
+
+void window_job_found(weir_test *test, const char *expected)
+{
+    must_equal("so far", window_job_text(test), expected);
+}
+
+void window_job_gives(const char *what, const struct window_job *job, const char *records,
+                      bool drain, const char *expected)
+{
+    must_equal(what, window_job_run(job, records, drain), expected);
 }

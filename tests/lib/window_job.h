@@ -19,6 +19,8 @@ struct window_job {
 /* What window_job_define makes from now on. */
 void window_job_set(const struct window_job *job);
 void window_job_define(weir_job *job);
+/* A kit for this job, with these records pushed. */
+weir_test *window_job_new(const struct window_job *job, const char *records);
 
 /* Values, one after the other in the order they came: what a window has can be seen. */
 weir_aggregation window_job_letters(void);
@@ -32,5 +34,11 @@ char *window_job_text(weir_test *test);
 
 /* All of it: these records, and --drain if that is asked for. */
 char *window_job_run(const struct window_job *job, const char *records, bool drain);
+
+/* What came out so far is this text. */
+void window_job_found(weir_test *test, const char *expected);
+/* What a run gives is this text; a failure says `what` it was about. */
+void window_job_gives(const char *what, const struct window_job *job, const char *records,
+                      bool drain, const char *expected);
 
 #endif

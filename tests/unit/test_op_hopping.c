@@ -83,11 +83,8 @@ static void windows_have_what_the_table_says(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct window_job job = job_of(&cases[i]);
-        char *found = window_job_run(&job, cases[i].records, cases[i].how & DRAIN);
-        if (strcmp(found, cases[i].expected) != 0) {
-            fail_msg("%s:\n  found    %s\n  expected %s", cases[i].what, found, cases[i].expected);
-        }
-        free(found);
+        window_job_gives(cases[i].what, &job, cases[i].records, cases[i].how & DRAIN,
+                         cases[i].expected);
     }
 }
 
@@ -96,9 +93,8 @@ static void defaults(void **state)
 {
     (void)state;
     struct window_job job = {weir_tumbling(10), window_job_letters(), 0};
-    char *found = window_job_run(&job, "a 1 x; a 12 y; a 2 z", false);
-    assert_string_equal(found, "a 0..10 x at 1; a 10..20 y at 12; " LATE);
-    free(found);
+    window_job_gives("defaults", &job, "a 1 x; a 12 y; a 2 z", false,
+                     "a 0..10 x at 1; a 10..20 y at 12; " LATE);
 }
 
 static bool is_there(weir_test *test, const char *slot, size_t size)
@@ -113,20 +109,16 @@ static void nothing_is_left(void **state)
     static const char total[] = {'\x80', 0, 0, 0, 0, 0, 0, 0, 'i', 'x'}; /* weir_i64(0) first */
     struct window_job job = {weir_tumbling(10), weir_count_distinct(NULL, NULL), 0};
     job.windows.emit = WEIR_EMIT_CLOSED;
-    window_job_set(&job);
-    weir_test *test = weir_test_new(window_job_define, NULL);
-    window_job_push(test, "a 1 x; a 2 y; a 3 x");
+    weir_test *test = window_job_new(&job, "a 1 x; a 2 y; a 3 x");
     assert_int_equal(weir_test_run(test), WEIR_OK);
     assert_true(is_there(test, total, 8));
     assert_true(is_there(test, total, 10));
     assert_int_equal(weir_test_timers(test), 1);
     assert_int_equal(weir_test_advance(test, "in", 10), WEIR_OK);
-    char *found = window_job_text(test);
-    assert_string_equal(found, "a 0..10 2 at 9; ");
+    window_job_found(test, "a 0..10 2 at 9; ");
     assert_false(is_there(test, total, 8));
     assert_false(is_there(test, total, 10));
     assert_int_equal(weir_test_timers(test), 0);
-    free(found);
     weir_test_free(test);
 }
 
@@ -135,8 +127,7 @@ static void a_change_is_rejected(void **state)
 {
     (void)state;
     struct window_job job = {weir_tumbling(10), window_job_letters(), 0};
-    window_job_set(&job);
-    weir_test *test = weir_test_new(window_job_define, NULL);
+    weir_test *test = window_job_new(&job, "");
     weir_record change = {.key = weir_text("a"), .value = weir_text("x"), .old = weir_text("y")};
     weir_test_push(test, "in", 0, &change);
     assert_int_equal(weir_test_run(test), WEIR_OK);
@@ -177,9 +168,8 @@ static void a_result_is_the_authors(void **state)
     job.windows.emit = WEIR_EMIT_CLOSED;
     job.windows.grace_ms = 7;
     job.aggregation.result = by_start;
-    char *found = window_job_run(&job, "a 1 x; a 12 y", true);
-    assert_string_equal(found, "from 0 to 10 ?..? x at 9; from 10 to 20 ?..? y at 19; ");
-    free(found);
+    window_job_gives("by start", &job, "a 1 x; a 12 y", true,
+                     "from 0 to 10 ?..? x at 9; from 10 to 20 ?..? y at 19; ");
 }
 
 /* A result that rejects leaves the window as it was: of a record nothing is added; what closes is a
@@ -189,24 +179,17 @@ static void a_result_may_reject(void **state)
     (void)state;
     struct window_job job = {weir_tumbling(10), window_job_letters(), 0};
     job.aggregation.result = by_start;
-    char *found = window_job_run(&job, "a 1 x; a 2 y; a 3 z", true);
-    assert_string_equal(found, "from 0 to 10 ?..? x at 1; from 0 to 10 ?..? xy was x at 2; "
-                               "rejected too long; ");
-    free(found);
+    window_job_gives("a result that rejects", &job, "a 1 x; a 2 y; a 3 z", true,
+                     "from 0 to 10 ?..? x at 1; from 0 to 10 ?..? xy was x at 2; "
+                     "rejected too long; ");
     job.windows.emit = WEIR_EMIT_CLOSED;
-    window_job_set(&job);
-    weir_test *test = weir_test_new(window_job_define, NULL);
-    window_job_push(test, "a 1 x; a 2 y; a 3 z; b 10 v; a 4 w");
+    weir_test *test = window_job_new(&job, "a 1 x; a 2 y; a 3 z; b 10 v; a 4 w");
     assert_int_equal(weir_test_run(test), WEIR_OK);
-    found = window_job_text(test);
-    assert_string_equal(found, "rejected too long; " LATE);
-    free(found);
+    window_job_found(test, "rejected too long; " LATE);
     job.aggregation.result = NULL;
     window_job_set(&job);
     assert_int_equal(weir_test_retry(test, "windows"), WEIR_OK);
-    found = window_job_text(test);
-    assert_string_equal(found, "a 0..10 xyz at 9; " LATE);
-    free(found);
+    window_job_found(test, "a 0..10 xyz at 9; " LATE);
     weir_test_free(test);
 }
 
@@ -250,9 +233,7 @@ static void what_makes_no_sense_is_refused(void **state)
     }
     struct window_job job = {weir_hopping(10000, 1), window_job_letters(), 0};
     job.windows.emit = WEIR_EMIT_CLOSED;
-    window_job_set(&job);
-    weir_test *test = weir_test_new(window_job_define, NULL);
-    window_job_push(test, "a 0 x");
+    weir_test *test = window_job_new(&job, "a 0 x");
     assert_int_equal(weir_test_run(test), WEIR_OK);
     assert_int_equal(weir_test_timers(test), 10000);
     weir_test_free(test);

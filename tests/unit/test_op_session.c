@@ -84,11 +84,7 @@ static void sessions_have_what_the_table_says(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct session_case *at = &cases[i];
         struct window_job job = job_of(at->grace_ms, at->out_of_order_ms, at->how);
-        char *found = window_job_run(&job, at->records, at->how & DRAIN);
-        if (strcmp(found, at->expected) != 0) {
-            fail_msg("%s:\n  found    %s\n  expected %s", at->what, found, at->expected);
-        }
-        free(found);
+        window_job_gives(at->what, &job, at->records, at->how & DRAIN, at->expected);
     }
 }
 
@@ -107,10 +103,9 @@ static void a_row_under_another_key_is_taken_away(void **state)
     (void)state;
     struct window_job job = job_of(0, 0, UPDATES);
     job.aggregation.result = by_end;
-    char *found = window_job_run(&job, "a 10 x; a 15 y; a 12 z", false);
-    assert_string_equal(found, "until 20 ?..? x at 10; until 20 ?..? - was x at 15; "
-                               "until 25 ?..? xy at 15; until 25 ?..? xyz was xy at 12; ");
-    free(found);
+    window_job_gives("by end", &job, "a 10 x; a 15 y; a 12 z", false,
+                     "until 20 ?..? x at 10; until 20 ?..? - was x at 15; "
+                     "until 25 ?..? xy at 15; until 25 ?..? xyz was xy at 12; ");
 }
 
 /* What two sessions both have is counted once when they become one; nothing of it is left. */
@@ -119,22 +114,16 @@ static void ids_of_sessions_that_merge(void **state)
     (void)state;
     struct window_job job = job_of(0, 50, 0);
     job.aggregation = weir_count_distinct(NULL, NULL);
-    window_job_set(&job);
-    weir_test *test = weir_test_new(window_job_define, NULL);
-    window_job_push(test, "a 10 x; a 10 y; a 25 y; a 25 z; a 18 x; a 3 y; a 36 z");
+    weir_test *test = window_job_new(&job, "a 10 x; a 10 y; a 25 y; a 25 z; a 18 x; a 3 y; a 36 z");
     assert_int_equal(weir_test_run(test), WEIR_OK);
     assert_int_equal(weir_test_timers(test), 2);
     static const char id[] = {'\x80', 0, 0, 0, 0, 0, 0, 10, 'i', 'x'}; /* weir_i64(10) first */
     weir_bytes slot = {id, sizeof id};
     assert_non_null(weir_test_state(test, "windows", weir_text("a"), slot).data);
     assert_int_equal(weir_test_advance(test, "in", 85), WEIR_OK);
-    char *found = window_job_text(test);
-    assert_string_equal(found, "a 3..35 3 at 34; ");
-    free(found);
+    window_job_found(test, "a 3..35 3 at 34; ");
     assert_int_equal(weir_test_drain(test), WEIR_OK);
-    found = window_job_text(test);
-    assert_string_equal(found, "a 3..35 3 at 34; a 36..46 1 at 45; ");
-    free(found);
+    window_job_found(test, "a 3..35 3 at 34; a 36..46 1 at 45; ");
     assert_int_equal(weir_test_timers(test), 0);
     assert_null(weir_test_state(test, "windows", weir_text("a"), weir_text(NULL)).data);
     assert_null(weir_test_state(test, "windows", weir_text("a"), slot).data);
@@ -148,8 +137,7 @@ static void many_ids_of_sessions_that_merge(void **state)
     enum { IDS = 3000 };
     struct window_job job = job_of(0, 50, 0);
     job.aggregation = weir_count_distinct(NULL, NULL);
-    window_job_set(&job);
-    weir_test *test = weir_test_new(window_job_define, NULL);
+    weir_test *test = window_job_new(&job, "");
     for (int i = 0; i < 2 * IDS; i++) {
         char id[16];
         snprintf(id, sizeof id, "%d", i % IDS + i / IDS * IDS / 2);
@@ -157,9 +145,7 @@ static void many_ids_of_sessions_that_merge(void **state)
     }
     window_job_push(test, "a 18 0; a 5 0");
     assert_int_equal(weir_test_drain(test), WEIR_OK);
-    char *found = window_job_text(test);
-    assert_string_equal(found, "a 5..35 4500 at 34; ");
-    free(found);
+    window_job_found(test, "a 5..35 4500 at 34; ");
     weir_test_free(test);
 }
 
@@ -170,8 +156,7 @@ static void many_open_sessions(void **state)
     enum { SESSIONS = 400 };
     struct window_job job = job_of(0, 1000000, 0);
     job.aggregation = weir_count();
-    window_job_set(&job);
-    weir_test *test = weir_test_new(window_job_define, NULL);
+    weir_test *test = window_job_new(&job, "");
     for (int64_t i = 0; i < SESSIONS; i++) {
         weir_test_text(test, "in", "a", "x", (i * 7 % SESSIONS) * 2 * GAP_MS - 1000);
     }
@@ -181,9 +166,7 @@ static void many_open_sessions(void **state)
         weir_test_text(test, "in", "a", "x", (2 * i + 1) * GAP_MS - 1000);
     }
     assert_int_equal(weir_test_drain(test), WEIR_OK);
-    char *found = window_job_text(test);
-    assert_string_equal(found, "a -1000..6990 799 at 6989; ");
-    free(found);
+    window_job_found(test, "a -1000..6990 799 at 6989; ");
     weir_test_free(test);
 }
 
