@@ -14,57 +14,17 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "engine/sources/source.h"
+#include "tests/lib/gen_run.h"
 #include "txn/base/bytes.h"
-#include "txn/base/env.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define BASE_MS INT64_C(1767225590000)
 
-struct fixture {
-    struct wr_env env;
-    struct wr_arena arena;
-    struct wr_source *source;
-    struct wr_polled polled;
-    struct wr_error error;
-};
-
-static void open_gen(struct fixture *f, const char *uri)
-{
-    struct wr_endpoint endpoint;
-    *f = (struct fixture){.source = NULL};
-    wr_env_init(&f->env);
-    wr_arena_init(&f->arena, 0);
-    wr_arena_init(&f->polled.arena, 1 << 21);
-    assert_int_equal(wr_endpoint_parse(uri, true, &f->arena, &endpoint, &f->error), WEIR_OK);
-    assert_int_equal(wr_source_open(&f->env, "in", &endpoint, &f->arena, &f->source, &f->error),
-                     WEIR_OK);
-}
-
-static void close_gen(struct fixture *f)
-{
-    f->source->ops->close(f->source);
-    wr_arena_fini(&f->polled.arena);
-    wr_arena_fini(&f->arena);
-}
-
-static bool poll(struct fixture *f, size_t partition)
-{
-    enum wr_source_more more;
-    wr_arena_reset(&f->polled.arena);
-    assert_int_equal(f->source->ops->poll(f->source, f->source->partitions[partition], &f->polled,
-                                          &more, &f->error),
-                     WEIR_OK);
-    return more == WR_SOURCE_MORE;
-}
-
 /* Event k alone. */
-static const weir_record *event(struct fixture *f, int64_t k)
+static const weir_record *event(struct gen_run *f, int64_t k)
 {
-    struct wr_position stored = {.next = k};
-    struct wr_source_partition *partition = f->source->partitions[0];
-    assert_int_equal(f->source->ops->seek(f->source, partition, &stored, &f->error), WEIR_OK);
-    assert_true(poll(f, 0));
+    assert_int_equal(gen_seek(f, 0, k, NULL), WEIR_OK);
+    assert_int_equal(gen_poll(f, 0), WR_SOURCE_MORE);
     assert_int_equal(f->polled.offsets[0], k);
     return &f->polled.records[0];
 }
@@ -169,10 +129,10 @@ static void events_have_their_fields(void **state)
     (void)state;
     static void (*const checks[])(int64_t, const json_t *) = {check_person, check_auction,
                                                               check_bid};
-    struct fixture f;
+    struct gen_run f;
     int64_t k = 0;
-    open_gen(&f, "gen:nexmark?records=20000&seed=3");
-    while (poll(&f, 0)) {
+    gen_open(&f, "gen:nexmark?records=20000&seed=3");
+    while (gen_poll(&f, 0) == WR_SOURCE_MORE) {
         for (size_t n = 0; n < f.polled.count; n++, k++) {
             const weir_record *record = &f.polled.records[n];
             size_t kind = kind_of(k), i = 0;
@@ -194,7 +154,7 @@ static void events_have_their_fields(void **state)
         }
     }
     assert_int_equal(k, 20000);
-    close_gen(&f);
+    gen_close(&f);
 }
 
 /* ---- Proportions ----------------------------------------------------------------------------- */
@@ -203,11 +163,11 @@ static void events_have_their_fields(void **state)
 static void bids_are_distributed_as_said(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct gen_run f;
     int64_t k = 0, bids = 0, hot_auction = 0, hot_bidder = 0, cheap = 0, dear = 0, ahead = 0;
     int64_t with_id = 0, hot_channel = 0, with_c = 0;
-    open_gen(&f, "gen:nexmark?records=50000");
-    while (poll(&f, 0)) {
+    gen_open(&f, "gen:nexmark?records=50000");
+    while (gen_poll(&f, 0) == WR_SOURCE_MORE) {
         for (size_t n = 0; n < f.polled.count; n++, k++) {
             if (kind_of(k) != 2) {
                 continue;
@@ -237,17 +197,17 @@ static void bids_are_distributed_as_said(void **state)
     between(bids * 43 / 100, with_id, bids * 47 / 100); /* 9/10 of a half */
     between(bids * 48 / 100, hot_channel, bids * 52 / 100);
     between(bids * 85 / 100, with_c, bids * 97 / 100); /* 1 - (25/26)^67 */
-    close_gen(&f);
+    gen_close(&f);
 }
 
 /* Some events are late, from the first ones on, and none by more than 4 s. */
 static void times_are_out_of_order_by_four_seconds(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct gen_run f;
     int64_t k = 0, highest = INT64_MIN, latest = 0, late = 0, first_late = -1;
-    open_gen(&f, "gen:nexmark?records=100000");
-    while (poll(&f, 0)) {
+    gen_open(&f, "gen:nexmark?records=100000");
+    while (gen_poll(&f, 0) == WR_SOURCE_MORE) {
         for (size_t n = 0; n < f.polled.count; n++, k++) {
             int64_t time_ms = f.polled.records[n].time_ms;
             highest = time_ms > highest ? time_ms : highest;
@@ -261,7 +221,7 @@ static void times_are_out_of_order_by_four_seconds(void **state)
     between(3900, latest, 4000);
     between(12000, late, 13000); /* 1/8 */
     between(0, first_late, 50);
-    close_gen(&f);
+    gen_close(&f);
 }
 
 /* ---- The same for ever ----------------------------------------------------------------------- */
@@ -279,21 +239,7 @@ static void events_never_change(void **state)
         {"gen:nexmark?records=5000,seed=9223372036854775807,partitions=3", 0x1ffb4376},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct fixture f;
-        uint32_t crc = 0;
-        open_gen(&f, cases[i].uri);
-        for (size_t p = 0; p < f.source->partition_count; p++) {
-            while (poll(&f, p)) {
-                for (size_t n = 0; n < f.polled.count; n++) {
-                    weir_bytes value = f.polled.records[n].value;
-                    crc = wr_crc32c(crc, value.data, value.size);
-                }
-            }
-        }
-        if (crc != cases[i].crc) {
-            fail_msg("%s: content has CRC 0x%08" PRIx32, cases[i].uri, crc);
-        }
-        close_gen(&f);
+        gen_must_have_crc(cases[i].uri, cases[i].crc);
     }
 }
 
@@ -301,50 +247,47 @@ static void events_never_change(void **state)
 static void an_event_follows_from_its_number(void **state)
 {
     (void)state;
-    struct fixture all, one, three;
-    open_gen(&all, "gen:nexmark?seed=7");
-    open_gen(&one, "gen:nexmark?seed=7");
-    open_gen(&three, "gen:nexmark?seed=7,partitions=3");
-    assert_true(poll(&all, 0));
+    struct gen_run all, one, three;
+    gen_open(&all, "gen:nexmark?seed=7");
+    gen_open(&one, "gen:nexmark?seed=7");
+    gen_open(&three, "gen:nexmark?seed=7,partitions=3");
+    assert_int_equal(gen_poll(&all, 0), WR_SOURCE_MORE);
     for (size_t k = 0; k < all.polled.count; k += 17) {
         const weir_record *expected = &all.polled.records[k], *found = event(&one, (int64_t)k);
-        struct wr_position stored = {.next = (int64_t)k / 3};
-        struct wr_source_partition *partition = three.source->partitions[k % 3];
         assert_true(wr_bytes_equal(found->value, expected->value));
         assert_int_equal(found->time_ms, expected->time_ms);
-        assert_int_equal(three.source->ops->seek(three.source, partition, &stored, &three.error),
-                         WEIR_OK);
-        assert_true(poll(&three, k % 3));
+        assert_int_equal(gen_seek(&three, k % 3, (int64_t)k / 3, NULL), WEIR_OK);
+        assert_int_equal(gen_poll(&three, k % 3), WR_SOURCE_MORE);
         assert_true(wr_bytes_equal(three.polled.records[0].value, expected->value));
     }
-    close_gen(&three);
-    close_gen(&one);
-    close_gen(&all);
+    gen_close(&three);
+    gen_close(&one);
+    gen_close(&all);
 }
 
 /* Far from the beginning numbers are long, and events are still whole. */
 static void the_last_events_are_whole(void **state)
 {
     (void)state;
-    struct fixture f;
-    open_gen(&f, "gen:nexmark");
+    struct gen_run f;
+    gen_open(&f, "gen:nexmark");
     for (int64_t k = INT64_MAX - 100000; k < INT64_MAX - 2000; k += 997) {
         weir_bytes value = event(&f, k)->value;
         json_t *root = json_loadb(value.data, value.size, 0, NULL);
         assert_non_null(json_object_get(root, kinds[kind_of(k)].name));
         json_decref(root);
     }
-    close_gen(&f);
+    gen_close(&f);
 }
 
 static void the_identity_has_the_seed(void **state)
 {
     (void)state;
-    struct fixture f;
-    open_gen(&f, "gen:nexmark?seed=4&records=9&rate=3");
+    struct gen_run f;
+    gen_open(&f, "gen:nexmark?seed=4&records=9&rate=3");
     assert_string_equal(f.source->partitions[0]->identity, "gen:nexmark;seed=4;partitions=1");
     assert_true(f.source->bounded);
-    close_gen(&f);
+    gen_close(&f);
 }
 
 int main(void)

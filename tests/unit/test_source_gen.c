@@ -14,63 +14,9 @@
 
 #include <cmocka.h>
 
-#include "engine/sources/source.h"
-#include "txn/base/bytes.h"
-#include "txn/base/env.h"
+#include "tests/lib/gen_run.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-
-struct fixture {
-    struct wr_env env;
-    int64_t now_us; /* of the clock that env shows */
-    struct wr_arena arena;
-    struct wr_source *source;
-    struct wr_polled polled;
-    struct wr_error error;
-};
-
-static int64_t fixed_us(struct wr_env *env)
-{
-    return ((struct fixture *)env->data)->now_us;
-}
-
-static void open_gen(struct fixture *f, const char *uri)
-{
-    struct wr_endpoint endpoint;
-    *f = (struct fixture){.now_us = 5000000};
-    wr_env_init(&f->env);
-    f->env.monotonic_us = fixed_us;
-    f->env.data = f;
-    wr_arena_init(&f->arena, 0);
-    wr_arena_init(&f->polled.arena, 1 << 21);
-    assert_int_equal(wr_endpoint_parse(uri, true, &f->arena, &endpoint, &f->error), WEIR_OK);
-    assert_int_equal(wr_source_open(&f->env, "in", &endpoint, &f->arena, &f->source, &f->error),
-                     WEIR_OK);
-}
-
-static void close_gen(struct fixture *f)
-{
-    f->source->ops->close(f->source);
-    wr_arena_fini(&f->polled.arena);
-    wr_arena_fini(&f->arena);
-}
-
-static weir_status seek(struct fixture *f, size_t partition, int64_t next, const char *identity)
-{
-    struct wr_position stored = {.next = next, .identity = identity};
-    return f->source->ops->seek(f->source, f->source->partitions[partition], &stored, &f->error);
-}
-
-static enum wr_source_more poll(struct fixture *f, size_t partition)
-{
-    enum wr_source_more more;
-    wr_arena_reset(&f->polled.arena);
-    assert_int_equal(f->source->ops->poll(f->source, f->source->partitions[partition], &f->polled,
-                                          &more, &f->error),
-                     WEIR_OK);
-    assert_true((f->polled.count > 0) == (more == WR_SOURCE_MORE));
-    return more;
-}
 
 static const char *text_of(weir_bytes bytes)
 {
@@ -96,11 +42,11 @@ static void keyed_records_are_what_the_formula_says(void **state)
         {"522", "00000000000000000002xxxxx"},
         {"283", "00000000000000000003xxxxx"},
     };
-    struct fixture f;
-    open_gen(&f, "gen:keyed?size=25");
+    struct gen_run f;
+    gen_open(&f, "gen:keyed?size=25");
     assert_false(f.source->bounded);
 
-    assert_int_equal(poll(&f, 0), WR_SOURCE_MORE);
+    assert_int_equal(gen_poll(&f, 0), WR_SOURCE_MORE);
 
     assert_int_equal(f.polled.count, WR_POLL_RECORDS_MAX);
     for (size_t i = 0; i < COUNT(records); i++) {
@@ -113,7 +59,7 @@ static void keyed_records_are_what_the_formula_says(void **state)
         assert_int_equal(f.polled.nexts[i], i + 1);
         assert_null(f.polled.rejects[i]);
     }
-    close_gen(&f);
+    gen_close(&f);
 }
 
 /* Against snprintf, over numbers of every length, keys and partitions. */
@@ -123,17 +69,17 @@ static void keyed_records_equal_a_naive_model(void **state)
     static const uint64_t keys[] = {1, 9, 10, 100, 12345, 1u << 31, INT64_MAX};
     static const int64_t partitions[] = {1, 3, 4096};
     for (size_t k = 0; k < COUNT(keys) * COUNT(partitions); k++) {
-        struct fixture f;
+        struct gen_run f;
         char uri[100];
         uint64_t key_count = keys[k % COUNT(keys)];
         int64_t parts = partitions[k / COUNT(keys)];
         snprintf(uri, sizeof uri, "gen:keyed?keys=%" PRIu64 ",size=30,partitions=%" PRId64,
                  key_count, parts);
-        open_gen(&f, uri);
+        gen_open(&f, uri);
         size_t p = (size_t)parts / 2;
         for (int64_t from = 0; from < INT64_MAX / 20 / parts; from = from * 9 + 7) {
-            assert_int_equal(seek(&f, p, from, f.source->partitions[p]->identity), WEIR_OK);
-            assert_int_equal(poll(&f, p), WR_SOURCE_MORE);
+            assert_int_equal(gen_seek(&f, p, from, f.source->partitions[p]->identity), WEIR_OK);
+            assert_int_equal(gen_poll(&f, p), WR_SOURCE_MORE);
             for (size_t n = 0; n < f.polled.count; n += 97) {
                 char key[32], value[64];
                 uint64_t i = (uint64_t)(from + (int64_t)n) * (uint64_t)parts + p;
@@ -144,7 +90,7 @@ static void keyed_records_equal_a_naive_model(void **state)
                 assert_int_equal(f.polled.records[n].time_ms, i);
             }
         }
-        close_gen(&f);
+        gen_close(&f);
     }
 }
 
@@ -153,10 +99,10 @@ static void keyed_records_equal_a_naive_model(void **state)
 static void lines_are_words(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct gen_run f;
     size_t most = 0, first = 0, words = 0;
-    open_gen(&f, "gen:lines?records=20000");
-    while (poll(&f, 0) == WR_SOURCE_MORE) {
+    gen_open(&f, "gen:lines?records=20000");
+    while (gen_poll(&f, 0) == WR_SOURCE_MORE) {
         for (size_t n = 0; n < f.polled.count; n++) {
             const weir_record *record = &f.polled.records[n];
             const char *text = text_of(record->value);
@@ -175,7 +121,7 @@ static void lines_are_words(void **state)
     assert_int_equal(most, 80);
     /* Of rank r + 1 out of 10,000: log2((r + 2) / (r + 1)) / log2(10,001), so 7.5 % for rank 0. */
     assert_true(first > words / 20 && first < words / 10);
-    close_gen(&f);
+    gen_close(&f);
 }
 
 /* The content must be the same for ever, on every machine: positions refer to it. The sums were
@@ -195,22 +141,7 @@ static void content_never_changes(void **state)
         {"gen:lines?records=5000,keys=1,size=1", 0x16636293},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct fixture f;
-        uint32_t crc = 0;
-        open_gen(&f, cases[i].uri);
-        for (size_t p = 0; p < f.source->partition_count; p++) {
-            while (poll(&f, p) == WR_SOURCE_MORE) {
-                for (size_t n = 0; n < f.polled.count; n++) {
-                    weir_bytes key = f.polled.records[n].key, value = f.polled.records[n].value;
-                    crc = wr_crc32c(crc, key.data, key.size);
-                    crc = wr_crc32c(crc, value.data, value.size);
-                }
-            }
-        }
-        if (crc != cases[i].crc) {
-            fail_msg("%s: content has CRC 0x%08" PRIx32, cases[i].uri, crc);
-        }
-        close_gen(&f);
+        gen_must_have_crc(cases[i].uri, cases[i].crc);
     }
 }
 
@@ -224,17 +155,17 @@ static void large_records_come_one_by_one(void **state)
     } cases[] = {{"gen:keyed?size=1048556,keys=9223372036854775807", 1048556},
                  {"gen:lines?size=1M", 1048576 - 16}};
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct fixture f;
-        open_gen(&f, cases[i].uri);
+        struct gen_run f;
+        gen_open(&f, cases[i].uri);
         for (int64_t n = 0; n < 3; n++) {
-            assert_int_equal(poll(&f, 0), WR_SOURCE_MORE);
+            assert_int_equal(gen_poll(&f, 0), WR_SOURCE_MORE);
             assert_int_equal(f.polled.count, 1);
             assert_int_equal(f.polled.offsets[0], n);
             const weir_record *record = &f.polled.records[0];
             assert_true(record->value.size >= cases[i].size_min);
             assert_true(record->key.size + record->value.size <= WR_RECORD_BYTES_MAX);
         }
-        close_gen(&f);
+        gen_close(&f);
     }
 }
 
@@ -256,8 +187,8 @@ static void partitions_share_the_records(void **state)
         {"gen:keyed?records=4095,partitions=4096", 4096, 4095},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct fixture f;
-        open_gen(&f, cases[i].uri);
+        struct gen_run f;
+        gen_open(&f, cases[i].uri);
         unsigned char *seen = calloc(1, (size_t)cases[i].records + 1);
         int64_t count = 0;
         assert_non_null(seen);
@@ -269,19 +200,19 @@ static void partitions_share_the_records(void **state)
             assert_int_equal(f.source->ops->lag(f.source, partition), partition->end);
             assert_int_equal(partition->index, p);
             assert_int_equal(atoi(partition->part), p);
-            while (poll(&f, p) == WR_SOURCE_MORE) {
+            while (gen_poll(&f, p) == WR_SOURCE_MORE) {
                 for (size_t n = 0; n < f.polled.count; n++, count++) {
                     int64_t record = f.polled.records[n].time_ms;
                     assert_true(record >= 0 && record < cases[i].records && !seen[record]);
                     seen[record] = 1;
                 }
             }
-            assert_int_equal(poll(&f, p), WR_SOURCE_ENDED);
+            assert_int_equal(gen_poll(&f, p), WR_SOURCE_ENDED);
             assert_int_equal(f.source->ops->lag(f.source, partition), 0);
         }
         assert_int_equal(count, cases[i].records);
         free(seen);
-        close_gen(&f);
+        gen_close(&f);
     }
 }
 
@@ -305,10 +236,10 @@ static void positions_are_checked(void **state)
         {5, "garbage", WR_EXIT_CONFIG, "was garbage and is now gen:keyed"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct fixture f;
-        open_gen(&f, "gen:keyed?records=100");
+        struct gen_run f;
+        gen_open(&f, "gen:keyed?records=100");
 
-        weir_status status = seek(&f, 0, cases[i].next, cases[i].identity);
+        weir_status status = gen_seek(&f, 0, cases[i].next, cases[i].identity);
 
         assert_int_equal(status, cases[i].exit_code ? WEIR_FATAL : WEIR_OK);
         assert_int_equal(f.error.exit_code, cases[i].exit_code);
@@ -316,7 +247,7 @@ static void positions_are_checked(void **state)
         if (status == WEIR_OK) {
             assert_int_equal(f.source->partitions[0]->next, cases[i].next);
         }
-        close_gen(&f);
+        gen_close(&f);
     }
 }
 
@@ -333,10 +264,10 @@ static void the_identity_is_what_decides_the_content(void **state)
          "gen:lines;keys=3;size=1024;seed=8;partitions=2"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct fixture f;
-        open_gen(&f, cases[i].uri);
+        struct gen_run f;
+        gen_open(&f, cases[i].uri);
         assert_string_equal(f.source->partitions[0]->identity, cases[i].identity);
-        close_gen(&f);
+        gen_close(&f);
     }
 }
 
@@ -344,15 +275,15 @@ static void the_identity_is_what_decides_the_content(void **state)
 static void an_endless_generator_has_no_end(void **state)
 {
     (void)state;
-    struct fixture f;
-    open_gen(&f, "gen:keyed");
+    struct gen_run f;
+    gen_open(&f, "gen:keyed");
     struct wr_source_partition *partition = f.source->partitions[0];
     assert_int_equal(partition->end, INT64_MAX);
     assert_int_equal(f.source->ops->lag(f.source, partition), -1);
     assert_int_equal(f.source->ops->bound(f.source, partition, &f.error), WEIR_MISUSE);
     assert_int_equal(f.error.exit_code, WR_EXIT_USAGE);
     assert_non_null(strstr(f.error.text, "records=N"));
-    close_gen(&f);
+    gen_close(&f);
 }
 
 /* ---- Rate ------------------------------------------------------------------------------------ */
@@ -362,11 +293,11 @@ static void an_endless_generator_has_no_end(void **state)
 static void the_rate_is_kept(void **state)
 {
     (void)state;
-    struct fixture f;
-    open_gen(&f, "gen:keyed?rate=1000,partitions=3");
+    struct gen_run f;
+    gen_open(&f, "gen:keyed?rate=1000,partitions=3");
     for (size_t p = 0; p < 3; p++) {
-        assert_int_equal(seek(&f, p, 50, NULL), WEIR_OK);
-        assert_int_equal(poll(&f, p), WR_SOURCE_WAIT);
+        assert_int_equal(gen_seek(&f, p, 50, NULL), WEIR_OK);
+        assert_int_equal(gen_poll(&f, p), WR_SOURCE_WAIT);
         assert_int_equal(f.source->ops->lag(f.source, f.source->partitions[p]), 0);
         /* record p of all is the first here */
         assert_int_equal(f.source->partitions[p]->due_us, f.now_us + 1000 * ((int64_t)p + 1));
@@ -376,19 +307,19 @@ static void the_rate_is_kept(void **state)
     for (size_t p = 0; p < 3; p++) {
         int64_t due = p == 0 ? 3 : 2;
         assert_int_equal(f.source->ops->lag(f.source, f.source->partitions[p]), due);
-        assert_int_equal(poll(&f, p), WR_SOURCE_MORE);
+        assert_int_equal(gen_poll(&f, p), WR_SOURCE_MORE);
         assert_int_equal(f.polled.count, due);
         assert_int_equal(f.polled.offsets[0], 50);
-        assert_int_equal(poll(&f, p), WR_SOURCE_WAIT);
+        assert_int_equal(gen_poll(&f, p), WR_SOURCE_WAIT);
         int64_t number = due * 3 + (int64_t)p + 1; /* of those that are due at a time each */
         assert_int_equal(f.source->partitions[p]->due_us, f.now_us - 7999 + 1000 * number);
     }
 
     f.now_us += INT64_C(1000000) * 86400 * 365; /* a year later nothing overflows */
-    assert_int_equal(poll(&f, 0), WR_SOURCE_MORE);
+    assert_int_equal(gen_poll(&f, 0), WR_SOURCE_MORE);
     assert_int_equal(f.source->ops->lag(f.source, f.source->partitions[1]),
                      INT64_C(86400000) * 365 / 3);
-    close_gen(&f);
+    gen_close(&f);
 }
 
 int main(void)
