@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "engine/weir_test.h"
+#include "tests/lib/kit.h"
 #include "tests/lib/trial.h"
 #include "txn/base/bytes.h"
 
@@ -44,13 +44,6 @@ static void define(weir_job *job)
     weir_into(node, "rows", "table:rows");
 }
 
-static void must(weir_test *test, weir_status status)
-{
-    if (status != WEIR_OK) {
-        fail_msg("%s", weir_test_error(test));
-    }
-}
-
 static bool is_text(weir_bytes bytes, const char *text)
 {
     return wr_bytes_equal(bytes, weir_text(text));
@@ -68,7 +61,7 @@ static void what_was_decided_is_read(void **state)
     weir_test_text(test, "in", "a", "", 3);
     weir_test_text(test, "in", "b", "", 4);
     assert_int_equal(weir_test_count(test, "out"), 0); /* read by the next run */
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     assert_int_equal(weir_test_count(test, "out"), 3);
     const weir_record *record = weir_test_record(test, "out", 1);
     assert_true(is_text(record->key, "a"));
@@ -94,16 +87,16 @@ static void input_outlives_a_crash(void **state)
     (void)state;
     weir_test *test = weir_test_new(define, NULL);
     weir_test_text(test, "in", "a", "", 1);
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     weir_test_text(test, "in", "a", "", 2);
     weir_test_crash(test);
     assert_int_not_equal(weir_test_status(test), WEIR_OK);
     assert_int_not_equal(weir_test_run(test), WEIR_OK); /* only restart goes on */
     assert_int_equal(weir_test_count(test, "out"), 1); /* and reading does */
     weir_test_text(test, "in", "a", "", 3);
-    must(test, weir_test_restart(test, NULL));
+    kit_must(test, weir_test_restart(test, NULL));
     assert_int_equal(weir_test_count(test, "out"), 1);
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     assert_int_equal(weir_test_count(test, "out"), 3);
     assert_true(is_text(weir_test_record(test, "out", 2)->value, "count 3"));
     weir_test_free(test);
@@ -120,10 +113,10 @@ static void settings_reach_the_job(void **state)
     unlink("kit.txt");
     weir_test *test = weir_test_new(define, &options);
     weir_test_text(test, "in", "a", "", 1);
-    must(test, weir_test_run(test));
-    must(test, weir_test_restart(test, NULL));
+    kit_must(test, weir_test_run(test));
+    kit_must(test, weir_test_restart(test, NULL));
     weir_test_text(test, "in", "a", "", 2);
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     char text[100] = "";
     FILE *file = fopen("kit.txt", "r");
     size_t size = fread(text, 1, sizeof text - 1, file);
@@ -148,7 +141,7 @@ static void options_do_not_show(void **state)
             weir_record record = {.key = weir_text(j % 3 ? "a" : "b")};
             weir_test_push(test, "in", j % options.partitions, &record);
         }
-        must(test, weir_test_run(test));
+        kit_must(test, weir_test_run(test));
         assert_int_equal(weir_test_count(test, "out"), 20);
         assert_true(is_text(weir_test_row(test, "rows", weir_text("a")), "count 13"));
         assert_true(is_text(weir_test_row(test, "rows", weir_text("b")), "count 7"));
@@ -172,8 +165,8 @@ static void a_bad_job_is_reported(void **state)
     assert_int_equal(weir_test_advance(test, "in", 1), WEIR_MISUSE);
     assert_int_equal(weir_test_clock(test, 1), WEIR_MISUSE);
     assert_int_equal(weir_test_drain(test), WEIR_MISUSE);
-    must(test, weir_test_restart(test, define));
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_restart(test, define));
+    kit_must(test, weir_test_run(test));
     weir_test_free(test);
 }
 
@@ -192,7 +185,7 @@ static void kits_do_not_meet(void **state)
         }
     }
     for (int i = 0; i < KITS; i++) {
-        must(tests[i], weir_test_run(tests[i]));
+        kit_must(tests[i], weir_test_run(tests[i]));
     }
     for (int i = 0; i < KITS; i++) {
         assert_int_equal(weir_test_count(tests[i], "out"), i + 1);

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "tests/lib/kit.h"
 #include "tests/lib/steps.h"
 
 static weir_join_kind kind;
@@ -21,13 +22,6 @@ static void define(weir_job *job)
     weir_stream *left = weir_from(job, "left", NULL);
     weir_stream *table = weir_from(job, "table", NULL);
     steps_out(weir_lookup(left, "join", table, kind, steps_join, NULL), "join");
-}
-
-static void must(weir_test *test, weir_status status)
-{
-    if (status != WEIR_OK) {
-        fail_msg("%s", weir_test_error(test));
-    }
 }
 
 static void answers(weir_test *test, const char *expected)
@@ -41,7 +35,7 @@ static void restart(weir_test *test, bool crash)
 {
     if (crash) {
         weir_test_crash(test);
-        must(test, weir_test_restart(test, NULL));
+        kit_must(test, weir_test_restart(test, NULL));
     }
 }
 
@@ -51,14 +45,14 @@ static void push_left(weir_test *test, bool crash)
     static const char *const lines[][2] = {{"b", "1"}, {"a", "2"}, {"c", "3"}, {"b", "4"}};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         weir_test_text(test, "left", lines[i][0], lines[i][1], 10 * (int64_t)i);
-        must(test, weir_test_run(test));
+        kit_must(test, weir_test_run(test));
         restart(test, crash);
     }
     const weir_header headers[] = {{"one", {"1", 1}}, {"none", {NULL, 0}}, {"empty", {"", 0}}};
     weir_record record = {
         .key = {"a", 1}, .value = {"", 0}, .time_ms = -7, .headers = headers, .header_count = 3};
     weir_test_push(test, "left", 0, &record);
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     restart(test, crash);
 }
 
@@ -73,12 +67,12 @@ static void left_records_wait_for_the_tables_end(void **state)
         weir_test_text(test, "table", "a", "x", 5);
         weir_test_text(test, "table", "b", "y", 6);
         weir_test_text(test, "table", "a", "z", 4);
-        must(test, weir_test_run(test));
+        kit_must(test, weir_test_run(test));
         restart(test, crash);
         answers(test, "");
-        must(test, weir_test_end(test, "table"));
+        kit_must(test, weir_test_end(test, "table"));
         restart(test, crash);
-        must(test, weir_test_run(test));
+        kit_must(test, weir_test_run(test));
         const char *waited = "b=1+y@0 a=2+z@10 c=3+.@20 b=4+y@30 a=+z@-7";
         answers(test, waited);
         const weir_record *last = weir_test_record(test, "out.join", 4);
@@ -92,7 +86,7 @@ static void left_records_wait_for_the_tables_end(void **state)
         /* from then on they go through as they come */
         weir_test_text(test, "left", "a", "5", 50);
         weir_test_text(test, "left", NULL, "6", 1);
-        must(test, weir_test_run(test));
+        kit_must(test, weir_test_run(test));
         restart(test, crash);
         char expected[200];
         snprintf(expected, sizeof expected, "%s a=5+z@50 -=6+.@1", waited);
@@ -109,9 +103,9 @@ static void an_empty_table_ends_too(void **state)
     weir_test_text(test, "left", "a", "1", 1);
     weir_test_text(test, "left", NULL, "2", 2);
     weir_test_text(test, "left", "a", NULL, 3);
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     answers(test, "");
-    must(test, weir_test_end(test, "table"));
+    kit_must(test, weir_test_end(test, "table"));
     answers(test, "!no key !no value");
     weir_test_free(test);
 }
@@ -122,10 +116,10 @@ static void nothing_waits_for_a_table_that_was_there_first(void **state)
     kind = WEIR_INNER;
     weir_test *test = weir_test_new(define, NULL);
     weir_test_text(test, "table", "a", "x", 1);
-    must(test, weir_test_end(test, "table"));
+    kit_must(test, weir_test_end(test, "table"));
     weir_test_text(test, "left", "a", "1", 2); /* the first one: its time is not known before it */
     weir_test_text(test, "left", "a", "2", 2);
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     answers(test, "a=1+x@2 a=2+x@2");
     weir_test_free(test);
 }
@@ -138,8 +132,8 @@ static void a_drain_lets_all_go(void **state)
     weir_test *test = weir_test_new(define, NULL);
     weir_test_text(test, "left", "b", "1", 1);
     weir_test_text(test, "left", "a", "2", 1);
-    must(test, weir_test_run(test));
-    must(test, weir_test_drain(test));
+    kit_must(test, weir_test_run(test));
+    kit_must(test, weir_test_drain(test));
     answers(test, "b=1+.@1 a=2+.@1");
     weir_test_free(test);
 }
@@ -148,7 +142,7 @@ static void what_is_pushed_to_an_ended_source_is_a_mistake(void **state)
 {
     (void)state;
     weir_test *test = weir_test_new(define, NULL);
-    must(test, weir_test_end(test, "table"));
+    kit_must(test, weir_test_end(test, "table"));
     weir_test_text(test, "table", "a", "1", 1);
     assert_int_equal(weir_test_status(test), WEIR_MISUSE);
     assert_non_null(strstr(weir_test_error(test), "`table` was ended"));

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "engine/test_kit.h"
+#include "tests/lib/kit.h"
 #include "tests/lib/poison.h"
 #include "txn/store_rejects.h"
 
@@ -23,13 +24,6 @@ static weir_test *test_with(const weir_test_options *options)
     weir_test *test = weir_test_new(poison_define, options);
     assert_int_equal(weir_test_status(test), WEIR_OK);
     return test;
-}
-
-static void must(weir_test *test, weir_status status)
-{
-    if (status != WEIR_OK) {
-        fail_msg("%s", weir_test_error(test));
-    }
 }
 
 static int64_t ask(weir_test *test, const char *text)
@@ -72,17 +66,17 @@ static void a_letter_takes_effect_once(void **state)
     weir_test_text(test, "in", "k", "fine", 1);
     weir_test_text(test, "in", "k", "bad", 2);
     weir_test_text(test, "in", "l", "bad", 3);
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     assert_int_equal(weir_test_rejects(test), 2);
     poison->mended = true;
-    must(test, weir_test_retry(test, NULL));
+    kit_must(test, weir_test_retry(test, NULL));
     assert_int_equal(weir_test_rejects(test), 0);
     assert_int_equal(ask(test, "SELECT count(*) FROM retry"), 0);
     assert_int_equal(weir_test_count(test, "out"), 3);
     assert_int_equal(count_of(test, "k"), 2);
     assert_string_equal(poison->last_origin, "in 0 2");
-    must(test, weir_test_restart(test, NULL));
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_restart(test, NULL));
+    kit_must(test, weir_test_run(test));
     assert_int_equal(weir_test_count(test, "out"), 3);
     assert_int_equal(ask(test, "SELECT sum(records) FROM epoch"), 3); /* no input records */
     weir_test_free(test);
@@ -99,17 +93,17 @@ static void letters_come_first(void **state)
     for (int i = 0; i < 200; i++) {
         weir_test_text(test, "in", "k", "bad", i);
     }
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     wr_reject_filter_init(&filter);
     filter.first = 11;
-    must(test,
-         wr_store_rejects(test->instance.store, &filter, WR_REJECTS_RETRY, &counts, &test->error));
+    kit_must(test, wr_store_rejects(test->instance.store, &filter, WR_REJECTS_RETRY, &counts,
+                                    &test->error));
     assert_int_equal(counts.matched, 190);
     assert_int_equal(counts.changed, 190);
     poison->mended = true;
     weir_test_text(test, "in", "k", "new", 300);
-    must(test, weir_test_restart(test, NULL));
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_restart(test, NULL));
+    kit_must(test, weir_test_run(test));
     assert_int_equal(weir_test_count(test, "out"), 191);
     value_is(test, 190, "191 new");
     assert_int_equal(weir_test_record(test, "out", 0)->time_ms, 10);
@@ -128,9 +122,9 @@ static void rejected_again(void **state)
     weir_test_text(test, "in", "k", "fine", 1);
     weir_test_text(test, "in", "k", "bad", 2);
     weir_test_text(test, "in", "k", "number x", 3);
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     assert_int_equal(ask(test, "SELECT max(id) FROM reject"), 2);
-    must(test, weir_test_retry(test, NULL)); /* there is room for as many as go */
+    kit_must(test, weir_test_retry(test, NULL)); /* there is room for as many as go */
     assert_int_equal(weir_test_rejects(test), 2);
     assert_int_equal(ask(test, "SELECT min(id) FROM reject"), 3);
     assert_int_equal(ask(test, "SELECT offset FROM reject WHERE id = 3 AND source = 'in' AND"
@@ -148,11 +142,11 @@ static void a_timer_fires_again(void **state)
     weir_test *test = test_with(NULL);
     weir_test_text(test, "in", "k", "wake bad", 1);
     weir_test_text(test, "in", "l", "wake fine", 50);
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     assert_int_equal(weir_test_rejects(test), 1);
     assert_int_equal(weir_test_timers(test), 1);
     poison->mended = true;
-    must(test, weir_test_retry(test, NULL));
+    kit_must(test, weir_test_retry(test, NULL));
     assert_int_equal(weir_test_rejects(test), 0);
     assert_int_equal(weir_test_count(test, "out"), 1);
     value_is(test, 0, "fired bad");
@@ -173,10 +167,10 @@ static void no_watermark_moves(void **state)
     weir_test *test = test_with(&options);
     weir_test_text(test, "in", "k", "wake fine", 1);
     weir_test_text(test, "in", "k", "poison", 1000); /* nor does it when it is rejected */
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     assert_int_equal(weir_test_timers(test), 1);
     poison->mended = true;
-    must(test, weir_test_retry(test, "in"));
+    kit_must(test, weir_test_retry(test, "in"));
     assert_int_equal(weir_test_rejects(test), 0);
     assert_int_equal(weir_test_timers(test), 1);
     value_is(test, 0, "1 poison");
@@ -193,9 +187,9 @@ static void a_letter_that_fails(void **state)
     weir_test *test = test_with(&options);
     weir_test_text(test, "in", "k", "poison", 1);
     weir_test_text(test, "in", "k", "flaky 5", 2);
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     assert_int_equal(weir_test_rejects(test), 2);
-    must(test, weir_test_retry(test, NULL)); /* the flaky one passes now, the other does not */
+    kit_must(test, weir_test_retry(test, NULL)); /* the flaky one passes now, the other does not */
     assert_int_equal(weir_test_rejects(test), 1);
     assert_int_equal(poison->failed, 15);
     assert_int_equal(ask(test, "SELECT offset FROM reject WHERE id = 3 AND node = 'in'"), 0);
@@ -204,8 +198,8 @@ static void a_letter_that_fails(void **state)
     assert_non_null(strstr(weir_test_error(test), "dead letter 3, taken again failed 5 times"));
     assert_int_equal(ask(test, "SELECT count(*) FROM retry"), 1);
     test->run.reject_failures = true;
-    must(test, weir_test_restart(test, NULL));
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_restart(test, NULL));
+    kit_must(test, weir_test_run(test));
     assert_int_equal(ask(test, "SELECT max(id) FROM reject"), 4);
     assert_int_equal(weir_test_rejects(test), 1);
     weir_test_free(test);
@@ -217,15 +211,15 @@ static void the_node_is_gone(void **state)
     (void)state;
     weir_test *test = test_with(NULL);
     weir_test_text(test, "in", NULL, "bad", 1); /* no state is kept: only the letter minds */
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     test->define = poison_define_renamed;
     assert_int_equal(weir_test_retry(test, NULL), WEIR_FATAL);
     assert_int_equal(test->error.exit_code, WR_EXIT_CONFIG);
     assert_non_null(strstr(weir_test_error(test), "--rename node=NEW"));
     assert_non_null(strstr(weir_test_error(test), "--delete --node node"));
     poison->mended = true;
-    must(test, weir_test_restart(test, poison_define));
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_restart(test, poison_define));
+    kit_must(test, weir_test_run(test));
     assert_int_equal(weir_test_rejects(test), 0);
     weir_test_free(test);
 }
@@ -240,7 +234,7 @@ static weir_test *forty_letters(bool late)
         const char *value = i % 3 == 0 ? "number x" : i % 10 == 1 ? "flaky 7" : "bad";
         weir_test_text(test, "in", "k", value, i);
     }
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     assert_int_equal(weir_test_rejects(test), 40);
     poison->mended = true;
     return test;
@@ -261,8 +255,8 @@ static void a_crash_while_retrying_changes_nothing(void **state)
             weir_status status = weir_test_retry(test, NULL);
             assert_int_equal(status, weir_test_crashed(test) ? WEIR_FATAL : WEIR_OK);
             assert_true(count > 1 || weir_test_crashed(test));
-            must(test, weir_test_restart(test, NULL));
-            must(test, weir_test_run(test));
+            kit_must(test, weir_test_restart(test, NULL));
+            kit_must(test, weir_test_run(test));
             assert_int_equal(ask(test, "SELECT count(*) FROM retry"), 0);
             assert_int_equal(weir_test_rejects(test), 14);
             assert_int_equal(count_of(test, "k"), 26);

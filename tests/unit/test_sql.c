@@ -14,35 +14,11 @@
 #include <sqlite3.h>
 
 #include "engine/test_kit.h"
-#include "engine/weir_test.h"
+#include "tests/lib/file_run.h"
+#include "tests/lib/kit.h"
 #include "txn/base/bytes.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-
-static void write_file(const char *name, const char *text)
-{
-    FILE *file = fopen(name, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void must(weir_test *test, weir_status status)
-{
-    if (status != WEIR_OK) {
-        fail_msg("%s", weir_test_error(test));
-    }
-}
-
-/* What a query gives as text; "-" for NULL or no row. */
-static const char *query(weir_test *test, const char *sql)
-{
-    static _Thread_local char text[512];
-    weir_bytes found = weir_test_query(test, sql);
-    snprintf(text, sizeof text, "%.*s", found.data ? (int)found.size : 1,
-             found.data ? (const char *)found.data : "-");
-    return text;
-}
 
 static void must_fail(weir_test *test, weir_status status, enum wr_exit exit_code, const char *says)
 {
@@ -64,13 +40,12 @@ static void define(weir_job *job)
 static void values_are_bound_as_what_they_are(void **state)
 {
     (void)state;
-    write_file("told.sql",
-               "-- name: setup\n"
-               "CREATE TABLE IF NOT EXISTS t(key, value, time, source, partition, offset,"
-               " headers);\n"
-               "-- name: record\n"
-               "INSERT INTO t VALUES(:key, @value, $time_ms, :source, :partition,"
-               " :offset, :headers);\n");
+    file_put("told.sql", "-- name: setup\n"
+                         "CREATE TABLE IF NOT EXISTS t(key, value, time, source, partition, offset,"
+                         " headers);\n"
+                         "-- name: record\n"
+                         "INSERT INTO t VALUES(:key, @value, $time_ms, :source, :partition,"
+                         " :offset, :headers);\n");
     weir_header headers[] = {{"start", weir_text("17")}, {"raw", wr_bytes("\xfe", 1)}};
     const weir_record records[] = {
         {.key = weir_text("k"), .value = weir_text("{\"a\":[1,5]}"), .time_ms = 7},
@@ -81,15 +56,16 @@ static void values_are_bound_as_what_they_are(void **state)
     for (size_t i = 0; i < COUNT(records); i++) {
         weir_test_push(test, "in", 0, &records[i]);
     }
-    must(test, weir_test_run(test));
-    assert_string_equal(query(test, "SELECT group_concat(typeof(key) || ' ' || typeof(value))"
-                                    " FROM t"),
+    kit_must(test, weir_test_run(test));
+    assert_string_equal(kit_query(test, "SELECT group_concat(typeof(key) || ' ' || typeof(value))"
+                                        " FROM t"),
                         "text text,blob text,null blob");
-    assert_string_equal(query(test, "SELECT group_concat(time || ' ' || source || ' ' || partition"
-                                    " || ' ' || offset || ' ' || headers, '; ') FROM t"),
+    assert_string_equal(kit_query(test,
+                                  "SELECT group_concat(time || ' ' || source || ' ' || partition"
+                                  " || ' ' || offset || ' ' || headers, '; ') FROM t"),
                         "7 in 0 0 {}; -1 in 0 1 {}; 0 in 0 2 "
                         "{\"start\":\"17\",\"raw_base64\":\"/g==\"}");
-    assert_string_equal(query(test, "SELECT value ->> '$.a[1]' FROM t WHERE key = 'k'"), "5");
+    assert_string_equal(kit_query(test, "SELECT value ->> '$.a[1]' FROM t WHERE key = 'k'"), "5");
     weir_test_free(test);
 }
 
@@ -97,23 +73,24 @@ static void values_are_bound_as_what_they_are(void **state)
 static void a_batch_has_what_was_not_refused(void **state)
 {
     (void)state;
-    write_file("told.sql", "-- name: setup\n"
-                           "CREATE TABLE IF NOT EXISTS one(v INTEGER CHECK(v > 0));\n"
-                           "CREATE TABLE IF NOT EXISTS many(n, sum, records);\n"
-                           "-- name: record\n"
-                           "INSERT INTO one VALUES(:value);\n"
-                           "-- name: batch\n"
-                           "INSERT INTO many SELECT :count, sum(value ->> '$.value'), :records"
-                           " FROM json_each(:records);\n");
+    file_put("told.sql", "-- name: setup\n"
+                         "CREATE TABLE IF NOT EXISTS one(v INTEGER CHECK(v > 0));\n"
+                         "CREATE TABLE IF NOT EXISTS many(n, sum, records);\n"
+                         "-- name: record\n"
+                         "INSERT INTO one VALUES(:value);\n"
+                         "-- name: batch\n"
+                         "INSERT INTO many SELECT :count, sum(value ->> '$.value'), :records"
+                         " FROM json_each(:records);\n");
     static const weir_test_options options = {.epoch_records = 3};
     static const char *const values[] = {"1", "-1", "2", "0", "0", "0", "5"};
     weir_test *test = weir_test_new(define, &options);
     for (size_t i = 0; i < COUNT(values); i++) {
         weir_test_text(test, "in", NULL, values[i], (int64_t)i);
     }
-    must(test, weir_test_run(test));
-    assert_string_equal(query(test, "SELECT group_concat(n || ' ' || sum) FROM many"), "2 3,1 5");
-    assert_string_equal(query(test, "SELECT records FROM many ORDER BY rowid"),
+    kit_must(test, weir_test_run(test));
+    assert_string_equal(kit_query(test, "SELECT group_concat(n || ' ' || sum) FROM many"),
+                        "2 3,1 5");
+    assert_string_equal(kit_query(test, "SELECT records FROM many ORDER BY rowid"),
                         "[{\"key\":null,\"value\":\"1\",\"time_ms\":0},"
                         "{\"key\":null,\"value\":\"2\",\"time_ms\":2}]");
     assert_int_equal(weir_test_rejects(test), 4);
@@ -149,16 +126,16 @@ static void a_record_that_fails_is_a_dead_letter(void **state)
         {"b", NULL, "NOT NULL constraint failed: sums.s"},
         {"b", "{\"n\":4}", NULL},
     };
-    write_file("told.sql", picky);
+    file_put("told.sql", picky);
     for (int64_t size = 0; size < 4; size++) {
         weir_test_options options = {.epoch_records = size};
         weir_test *test = weir_test_new(define, &options);
         for (size_t i = 0; i < COUNT(cases); i++) {
             weir_test_text(test, "in", cases[i].key, cases[i].value, 10 + (int64_t)i);
         }
-        must(test, weir_test_run(test));
-        assert_string_equal(query(test, "SELECT group_concat(k || s, ' ') FROM sums"), "a3 b4");
-        assert_string_equal(query(test, "SELECT count(*) || ' ' || max(n) FROM audit"), "3 3");
+        kit_must(test, weir_test_run(test));
+        assert_string_equal(kit_query(test, "SELECT group_concat(k || s, ' ') FROM sums"), "a3 b4");
+        assert_string_equal(kit_query(test, "SELECT count(*) || ' ' || max(n) FROM audit"), "3 3");
         size_t letters = 0;
         for (size_t i = 0; i < COUNT(cases); i++) {
             if (!cases[i].reason) {
@@ -170,12 +147,11 @@ static void a_record_that_fails_is_a_dead_letter(void **state)
             assert_non_null(strstr(reason, " (line 8 of told.sql)"));
         }
         assert_int_equal(weir_test_rejects(test), letters);
-        assert_string_equal(query(test, "SELECT source || part || offset || node || input || seq ||"
-                                        " key || value || time_ms || (timer IS NULL) || epoch"
-                                        " FROM reject ORDER BY id"),
-                            size == 1   ? "in01told00a{n:1}1112"
-                            : size == 0 ? "in01told00a{n:1}1111"
-                                        : "in01told00a{n:1}1111");
+        assert_string_equal(kit_query(test,
+                                      "SELECT source || part || offset || node || input || seq ||"
+                                      " key || value || time_ms || (timer IS NULL) || epoch"
+                                      " FROM reject ORDER BY id"),
+                            size == 1 ? "in01told00a{n:1}1112" : "in01told00a{n:1}1111");
         assert_int_equal((int64_t)letters, atomic_load(&test->instance.metrics.rejects));
         weir_test_free(test);
     }
@@ -185,21 +161,21 @@ static void a_record_that_fails_is_a_dead_letter(void **state)
 static void a_dead_letter_is_taken_again(void **state)
 {
     (void)state;
-    write_file("told.sql", picky);
+    file_put("told.sql", picky);
     weir_test *test = weir_test_new(define, NULL);
     weir_test_text(test, "in", "seven", "{\"n\":7}", 1);
     weir_test_text(test, "in", "x", "oops", 2);
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     assert_int_equal(weir_test_rejects(test), 2);
     char mended[sizeof picky + 100];
     snprintf(mended, sizeof mended, "-- name: setup\nDROP TRIGGER IF EXISTS no_seven;\n%s",
              strstr(picky, "-- name: record"));
-    write_file("told.sql", mended);
-    must(test, weir_test_retry(test, "told"));
-    assert_string_equal(query(test, "SELECT group_concat(k || s, ' ') FROM sums"), "seven7");
-    assert_string_equal(query(test, "SELECT group_concat(source || offset || key) FROM reject"),
+    file_put("told.sql", mended);
+    kit_must(test, weir_test_retry(test, "told"));
+    assert_string_equal(kit_query(test, "SELECT group_concat(k || s, ' ') FROM sums"), "seven7");
+    assert_string_equal(kit_query(test, "SELECT group_concat(source || offset || key) FROM reject"),
                         "in1x");
-    assert_string_equal(query(test, "SELECT count(*) FROM retry"), "0");
+    assert_string_equal(kit_query(test, "SELECT count(*) FROM retry"), "0");
     weir_test_free(test);
 }
 
@@ -209,21 +185,21 @@ static void statements_keep_to_the_cap(void **state)
     (void)state;
     static const char *const set[] = {"--rejects-max", "2", NULL};
     weir_test_options options = {.epoch_records = 2, .set = set};
-    write_file("told.sql", picky);
+    file_put("told.sql", picky);
     weir_test *test = weir_test_new(define, &options);
     weir_test_text(test, "in", "a", "bad", 1);
     weir_test_text(test, "in", "a", "{\"n\":1}", 2);
     weir_test_text(test, "in", "a", "bad", 3);
     weir_test_text(test, "in", "a", "{\"n\":1}", 4);
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     assert_int_equal(weir_test_rejects(test), 2);
     weir_test_text(test, "in", "a", "{\"n\":1}", 5);
     weir_test_text(test, "in", "a", "bad", 6);
     must_fail(test, weir_test_run(test), WR_EXIT_DATA, "no more than 2 dead letters");
-    must(test, weir_test_restart(test, NULL));
+    kit_must(test, weir_test_restart(test, NULL));
     assert_int_equal(weir_test_rejects(test), 2);
-    assert_string_equal(query(test, "SELECT s FROM sums"), "2");
-    assert_string_equal(query(test, "SELECT next FROM position"), "4");
+    assert_string_equal(kit_query(test, "SELECT s FROM sums"), "2");
+    assert_string_equal(kit_query(test, "SELECT next FROM position"), "4");
     weir_test_free(test);
 }
 
@@ -231,7 +207,7 @@ static void statements_keep_to_the_cap(void **state)
 static void a_sink_of_dead_letters_is_refused(void **state)
 {
     (void)state;
-    write_file("told.sql", picky);
+    file_put("told.sql", picky);
     static const char *const set[] = {"--rejects", "log:dead", NULL};
     weir_test_options options = {.set = set};
     weir_test *test = weir_test_new(define, &options);
@@ -266,18 +242,18 @@ static void what_no_record_is_to_blame_for_stops(void **state)
          "OR ABORT or RAISE(ABORT", WR_EXIT_CONFIG},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        write_file("told.sql", cases[i].file);
+        file_put("told.sql", cases[i].file);
         weir_test *test = weir_test_new(define, NULL);
         weir_test_text(test, "in", NULL, "a", 1);
         weir_test_text(test, "in", NULL, "b", 2);
         must_fail(test, weir_test_run(test), cases[i].exit_code, cases[i].says);
-        assert_string_equal(query(test, "SELECT count(*) FROM t"), "0");
+        assert_string_equal(kit_query(test, "SELECT count(*) FROM t"), "0");
         assert_int_equal(weir_test_rejects(test), 0);
-        write_file("told.sql", "-- name: setup\nDROP TRIGGER IF EXISTS r;\n-- name: record\n"
-                               "INSERT INTO t VALUES(:value);");
-        must(test, weir_test_restart(test, NULL));
-        must(test, weir_test_run(test));
-        assert_string_equal(query(test, "SELECT group_concat(v) FROM t"), "a,b");
+        file_put("told.sql", "-- name: setup\nDROP TRIGGER IF EXISTS r;\n-- name: record\n"
+                             "INSERT INTO t VALUES(:value);");
+        kit_must(test, weir_test_restart(test, NULL));
+        kit_must(test, weir_test_run(test));
+        assert_string_equal(kit_query(test, "SELECT group_concat(v) FROM t"), "a,b");
         weir_test_free(test);
     }
 }
@@ -303,12 +279,12 @@ static void a_failed_setup_leaves_nothing(void **state)
         char file[256];
         snprintf(file, sizeof file, "-- name: setup\n%s\n-- name: record\nSELECT 1;\n",
                  cases[i].setup);
-        write_file("told.sql", file);
+        file_put("told.sql", file);
         weir_test *test = weir_test_new(define, NULL);
         must_fail(test, weir_test_status(test), cases[i].exit_code, cases[i].says);
-        assert_string_equal(query(test, "SELECT count(*) FROM sqlite_schema WHERE name = 't'"),
+        assert_string_equal(kit_query(test, "SELECT count(*) FROM sqlite_schema WHERE name = 't'"),
                             "0");
-        assert_string_equal(query(test, "SELECT count(*) FROM sink"), "0");
+        assert_string_equal(kit_query(test, "SELECT count(*) FROM sink"), "0");
         weir_test_free(test);
     }
 }
@@ -338,12 +314,12 @@ static void the_schema_may_change_meanwhile(void **state)
         {"ALTER TABLE t ADD COLUMN more", "has 2 columns but 1 values"},
         {"CREATE INDEX i ON t(v)", NULL},
     };
-    write_file("told.sql", "-- name: setup\nCREATE TABLE IF NOT EXISTS t(v);\n"
-                           "-- name: record\nINSERT INTO t VALUES(:value);\n");
+    file_put("told.sql", "-- name: setup\nCREATE TABLE IF NOT EXISTS t(v);\n"
+                         "-- name: record\nINSERT INTO t VALUES(:value);\n");
     for (size_t i = 0; i < COUNT(cases); i++) {
         weir_test *test = weir_test_new(define, NULL);
         weir_test_text(test, "in", NULL, "1", 1);
-        must(test, weir_test_run(test));
+        kit_must(test, weir_test_run(test));
         change_outside(test, cases[i].change);
         weir_test_text(test, "in", NULL, "2", 1);
         weir_status status = weir_test_run(test);
@@ -351,8 +327,8 @@ static void the_schema_may_change_meanwhile(void **state)
             must_fail(test, status, WR_EXIT_CONFIG, cases[i].says);
             assert_int_equal(weir_test_rejects(test), 0);
         } else {
-            must(test, status);
-            assert_string_equal(query(test, "SELECT group_concat(v) FROM t"), "1,2");
+            kit_must(test, status);
+            assert_string_equal(kit_query(test, "SELECT group_concat(v) FROM t"), "1,2");
         }
         weir_test_free(test);
     }
@@ -366,11 +342,11 @@ static void a_virtual_table_is_no_records_fault(void **state)
     if (!sqlite3_compileoption_used("ENABLE_FTS5")) {
         skip();
     }
-    write_file("told.sql", "-- name: record\nSELECT 1;\n");
+    file_put("told.sql", "-- name: record\nSELECT 1;\n");
     weir_test *test = weir_test_new(define, NULL);
-    must(test, weir_test_run(test));
+    kit_must(test, weir_test_run(test));
     change_outside(test, "CREATE VIRTUAL TABLE words USING fts5(v)");
-    write_file("told.sql", "-- name: record\nINSERT INTO words VALUES(:value);\n");
+    file_put("told.sql", "-- name: record\nINSERT INTO words VALUES(:value);\n");
     weir_test_text(test, "in", NULL, "some words", 1);
     if (weir_test_restart(test, NULL) == WEIR_OK) {
         must_fail(test, weir_test_run(test), WR_EXIT_CONFIG, "it uses PRAGMA data_version");

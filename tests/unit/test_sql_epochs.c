@@ -11,32 +11,8 @@
 
 #include <cmocka.h>
 
-#include "engine/weir_test.h"
-
-static void write_file(const char *name, const char *text)
-{
-    FILE *file = fopen(name, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void must(weir_test *test, weir_status status)
-{
-    if (status != WEIR_OK) {
-        fail_msg("%s", weir_test_error(test));
-    }
-}
-
-/* What a query gives as text; "-" for NULL or no row. */
-static const char *query(weir_test *test, const char *sql)
-{
-    static _Thread_local char text[512];
-    weir_bytes found = weir_test_query(test, sql);
-    snprintf(text, sizeof text, "%.*s", found.data ? (int)found.size : 1,
-             found.data ? (const char *)found.data : "-");
-    return text;
-}
+#include "tests/lib/file_run.h"
+#include "tests/lib/kit.h"
 
 enum { RECORDS = 40 };
 
@@ -94,7 +70,7 @@ static void write_trails(void)
     for (size_t i = 0; i < 2; i++) {
         char text[sizeof format + 100];
         snprintf(text, sizeof text, format, names[i][1], names[i][1], names[i][1]);
-        write_file(names[i][0], text);
+        file_put(names[i][0], text);
     }
 }
 
@@ -117,14 +93,14 @@ static void epochs_do_not_matter(void **state)
     char expected[512];
     write_trails();
     weir_test *test = new_two(1, false);
-    must(test, weir_test_run(test));
-    snprintf(expected, sizeof expected, "%s", query(test, trail));
+    kit_must(test, weir_test_run(test));
+    snprintf(expected, sizeof expected, "%s", kit_query(test, trail));
     assert_int_equal(strncmp(expected, "e0 o1 e2 o3 e4 e4 o5 o7 e8 o9 o9 e10", 36), 0);
     weir_test_free(test);
     for (int64_t size = 2; size < 50; size += size < 6 ? 1 : 11) {
         test = new_two(size, size % 2 == 0);
-        must(test, weir_test_run(test));
-        assert_string_equal(query(test, trail), expected);
+        kit_must(test, weir_test_run(test));
+        assert_string_equal(kit_query(test, trail), expected);
         weir_test_free(test);
     }
 }
@@ -137,8 +113,8 @@ static void crashes_do_not_matter(void **state)
     int crashes = 0;
     write_trails();
     weir_test *test = new_two(5, false);
-    must(test, weir_test_run(test));
-    snprintf(expected, sizeof expected, "%s", query(test, trail));
+    kit_must(test, weir_test_run(test));
+    snprintf(expected, sizeof expected, "%s", kit_query(test, trail));
     weir_test_free(test);
     for (int point = 0; weir_test_fault(point); point++) {
         for (int count = 1; count < 8; count += 3) {
@@ -147,12 +123,12 @@ static void crashes_do_not_matter(void **state)
             if (weir_test_run(test) != WEIR_OK) {
                 assert_true(weir_test_crashed(test));
                 crashes++;
-                must(test, weir_test_restart(test, NULL));
-                must(test, weir_test_run(test));
+                kit_must(test, weir_test_restart(test, NULL));
+                kit_must(test, weir_test_run(test));
             }
-            if (strcmp(query(test, trail), expected) != 0) {
+            if (strcmp(kit_query(test, trail), expected) != 0) {
                 fail_msg("%s:%d: %s instead of %s", weir_test_fault(point), count,
-                         query(test, trail), expected);
+                         kit_query(test, trail), expected);
             }
             weir_test_free(test);
         }
