@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "tests/lib/kit.h"
+
 enum { OUT_OF_ORDER_MS = 100000000 };
 
 /* ---- The job --------------------------------------------------------------------------------- */
@@ -96,32 +98,31 @@ weir_bytes steps_join(weir_ctx *ctx, const weir_record *left, const weir_record 
 
 /* ---- Steps ----------------------------------------------------------------------------------- */
 
-static void must(weir_test *test, weir_status status)
+void steps_push(weir_test *test, bool right, weir_bytes key, weir_bytes value, int64_t time_ms)
 {
-    if (status != WEIR_OK) {
-        fail_msg("%s", weir_test_error(test));
-    }
+    const weir_header side = {right ? "R" : "L", {NULL, 0}};
+    weir_record record = {
+        .key = key, .value = value, .time_ms = time_ms, .headers = &side, .header_count = 1};
+    weir_test_push(test, "in", 0, &record);
 }
 
 static void push(weir_test *test, const char *step, size_t size)
 {
     const char *at = memchr(step, '@', size), *is = memchr(step, '=', size);
-    const weir_header side = {step[0] == 'L' ? "L" : "R", {NULL, 0}};
-    weir_record record = {.headers = &side, .header_count = 1};
+    weir_bytes value = {NULL, 0};
     if (!at || size < 3 || step[1] != ':') {
         fail_msg("no step: %.*s", (int)size, step);
         return;
     }
-    record.key = (weir_bytes){step + 2, (size_t)((is ? is : at) - step - 2)};
-    if (record.key.size == 1 && step[2] == '-') {
-        record.key = (weir_bytes){NULL, 0};
+    weir_bytes key = {step + 2, (size_t)((is ? is : at) - step - 2)};
+    if (key.size == 1 && step[2] == '-') {
+        key = (weir_bytes){NULL, 0};
     }
     if (is) {
-        record.value = (weir_bytes){is + 1, (size_t)(at - is - 1)};
+        value = (weir_bytes){is + 1, (size_t)(at - is - 1)};
     }
-    record.time_ms = strtoll(at + 1, NULL, 10);
-    weir_test_push(test, "in", 0, &record);
-    must(test, weir_test_run(test));
+    steps_push(test, step[0] != 'L', key, value, strtoll(at + 1, NULL, 10));
+    kit_must(test, weir_test_run(test));
 }
 
 /* With a crash after the crash-th step. */
@@ -131,15 +132,16 @@ static int take(weir_test *test, const char *steps, int crash)
     for (const char *at = steps + strspn(steps, " "); *at; at += strspn(at, " ")) {
         size_t size = strcspn(at, " ");
         if (*at == 'W') {
-            must(test, weir_test_advance(test, "in", strtoll(at + 2, NULL, 10) + OUT_OF_ORDER_MS));
+            kit_must(test,
+                     weir_test_advance(test, "in", strtoll(at + 2, NULL, 10) + OUT_OF_ORDER_MS));
         } else if (*at == 'D') {
-            must(test, weir_test_drain(test));
+            kit_must(test, weir_test_drain(test));
         } else if (*at != 'X') {
             push(test, at, size);
         }
         if (++count == crash || *at == 'X') {
             weir_test_crash(test);
-            must(test, weir_test_restart(test, NULL));
+            kit_must(test, weir_test_restart(test, NULL));
         }
         at += size;
     }
@@ -196,7 +198,7 @@ void steps_check(void (*define)(weir_job *), const char *const *names,
             weir_test_options options = {.cache_bytes = again ? -1 : 0};
             int crash = again && steps ? 1 + (int)(i % (size_t)steps) : 0;
             weir_test *test = weir_test_new(define, &options);
-            must(test, weir_test_status(test));
+            kit_must(test, weir_test_status(test));
             steps = take(test, cases[i].steps, crash);
             for (size_t j = 0; j < STEPS_ANSWERS_MAX; j++) {
                 if (cases[i].answers[j]) {

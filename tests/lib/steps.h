@@ -34,6 +34,8 @@ weir_bytes steps_join(weir_ctx *ctx, const weir_record *left, const weir_record 
 /* Rejects with WHY: NAME. */
 void steps_reject(weir_ctx *ctx, const char *why, const char *name);
 
+/* Pushes a record of the left input, or of the right one, and runs nothing. */
+void steps_push(weir_test *test, bool right, weir_bytes key, weir_bytes value, int64_t time_ms);
 /* Pushes what the steps say and runs after each. */
 void steps_take(weir_test *test, const char *steps);
 /* What came out so far, to be freed. */

@@ -410,17 +410,6 @@ static void make_events(uint64_t *random, int most)
     }
 }
 
-static void push(weir_test *test, const struct event *event)
-{
-    const weir_header side = {event->right ? "R" : "L", {NULL, 0}};
-    weir_record record = {.key = {event->key ? &event->key : NULL, event->key ? 1 : 0},
-                          .value = weir_text(event->value[0] ? event->value : NULL),
-                          .time_ms = event->time_ms,
-                          .headers = &side,
-                          .header_count = 1};
-    weir_test_push(test, "in", 0, &record);
-}
-
 enum trouble { NO_TROUBLE, CRASH_AT_EACH, CRASH_SOMEWHERE, TROUBLES };
 
 static void arm(weir_test *test, uint64_t *random)
@@ -466,7 +455,10 @@ static void run_round(uint64_t seed)
     for (int i = 0; i < now.count;) {
         int end = trouble == CRASH_AT_EACH ? i + 1 : i + (int)between(&random, 1, 20);
         for (; i < end && i < now.count; i++) {
-            push(test, &now.events[i]);
+            const struct event *event = &now.events[i];
+            weir_bytes key = {event->key ? &event->key : NULL, event->key ? 1 : 0};
+            const char *value = event->value[0] ? event->value : NULL;
+            steps_push(test, event->right, key, weir_text(value), event->time_ms);
         }
         if (trouble == CRASH_SOMEWHERE) {
             arm(test, &random);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "tests/lib/shown.h"
 #include "tests/lib/steps.h"
 
 static const char *const kinds[] = {"inner", "left"};
@@ -185,10 +186,7 @@ static void what_makes_no_sense_is_refused(void **state)
 {
     (void)state;
     keep_ms = -1;
-    weir_test *test = weir_test_new(define, NULL);
-    assert_int_equal(weir_test_status(test), WEIR_MISUSE);
-    assert_non_null(strstr(weir_test_error(test), "inner: versions cannot be kept for -1 ms"));
-    weir_test_free(test);
+    shown_refused(define, "inner: versions cannot be kept for -1 ms");
 }
 
 int main(void)

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "tests/lib/shown.h"
 #include "tests/lib/steps.h"
 
 static const char *const kinds[] = {"inner", "left", "outer"};
@@ -256,17 +257,6 @@ static void nothing_is_left_behind(void **state)
     weir_test_free(test);
 }
 
-static void push(weir_test *test, const char *side, int64_t time_ms)
-{
-    const weir_header header = {side, {NULL, 0}};
-    const weir_record record = {.key = weir_text("a"),
-                                .value = weir_text(*side == 'L' ? "l" : "r"),
-                                .time_ms = time_ms,
-                                .headers = &header,
-                                .header_count = 1};
-    weir_test_push(test, "in", 0, &record);
-}
-
 /* Where no watermark ends them, buckets are not as many as times; all pairs are found, and all of
  * it goes in the end. */
 static void many_times_without_a_watermark(void **state)
@@ -279,13 +269,13 @@ static void many_times_without_a_watermark(void **state)
     char *expected = calloc(TIMES, 16), *end = expected;
     assert_non_null(expected);
     for (int64_t i = 0; i < TIMES; i++) {
-        push(test, "L", i * 7 % TIMES - TIMES / 2);
+        steps_push(test, false, a, weir_text("l"), i * 7 % TIMES - TIMES / 2);
     }
     assert_int_equal(weir_test_run(test), WEIR_OK);
     assert_true(weir_test_state(test, "inner", a, none).size < TIMES * 24 / 2);
     for (int64_t i = 0; i < TIMES; i++) {
         int64_t time_ms = TIMES / 2 - 1 - i;
-        push(test, "R", time_ms);
+        steps_push(test, true, a, weir_text("r"), time_ms);
         end += sprintf(end, i ? " a=l+r@%d" : "a=l+r@%d", (int)time_ms);
     }
     assert_int_equal(weir_test_drain(test), WEIR_OK);
@@ -303,12 +293,7 @@ static void many_times_without_a_watermark(void **state)
 static void refused(weir_span span, const char *why)
 {
     now.span = span;
-    weir_test *test = weir_test_new(define, NULL);
-    assert_int_equal(weir_test_status(test), WEIR_MISUSE);
-    if (!strstr(weir_test_error(test), why)) {
-        fail_msg("%s", weir_test_error(test));
-    }
-    weir_test_free(test);
+    shown_refused(define, why);
 }
 
 static void what_makes_no_sense_is_refused(void **state)

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "tests/lib/shown.h"
 #include "tests/lib/steps.h"
 
 static const char *const kinds[] = {"inner", "left", "outer"};
@@ -120,19 +121,11 @@ static void define_outer(weir_job *job)
     steps_out(weir_join_table(left, "join", right, WEIR_OUTER, steps_join, NULL), "join");
 }
 
-static void refused(void (*job)(weir_job *), const char *why)
-{
-    weir_test *test = weir_test_new(job, NULL);
-    assert_int_equal(weir_test_status(test), WEIR_MISUSE);
-    assert_non_null(strstr(weir_test_error(test), why));
-    weir_test_free(test);
-}
-
 static void what_makes_no_sense_is_refused(void **state)
 {
     (void)state;
-    refused(define_without_a_joiner, "join: no joiner");
-    refused(define_outer, "join: no such kind of join here; give WEIR_INNER or WEIR_LEFT");
+    shown_refused(define_without_a_joiner, "join: no joiner");
+    shown_refused(define_outer, "join: no such kind of join here; give WEIR_INNER or WEIR_LEFT");
 }
 
 int main(void)

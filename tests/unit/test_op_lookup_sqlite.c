@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include "tests/lib/shown.h"
 #include "tests/lib/steps.h"
 
 static const char file[] = "lookup.db";
@@ -96,13 +97,9 @@ static void keys_are_text_or_bytes(void **state)
     now.file = file;
     now.query = "SELECT typeof(:key) || length(:key)";
     weir_test *test = weir_test_new(define, NULL);
-    const weir_header left = {"L", {NULL, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        weir_record record = {.key = {cases[i].bytes, cases[i].size},
-                              .value = {"l", 1},
-                              .headers = &left,
-                              .header_count = 1};
-        weir_test_push(test, "in", 0, &record);
+        weir_bytes key = {cases[i].bytes, cases[i].size};
+        steps_push(test, false, key, weir_text("l"), 0);
         assert_int_equal(weir_test_run(test), WEIR_OK);
         const weir_record *out = weir_test_record(test, "out.left", i);
         assert_non_null(out);
@@ -151,9 +148,7 @@ static void stops(const char *name, const char *query, const char *why)
     now.query = query;
     weir_test *test = weir_test_new(define, NULL);
     assert_int_equal(weir_test_status(test), WEIR_OK);
-    const weir_header left = {"L", {NULL, 0}};
-    weir_record record = {.key = {"a", 1}, .headers = &left, .header_count = 1};
-    weir_test_push(test, "in", 0, &record);
+    steps_push(test, false, weir_text("a"), weir_text(NULL), 0);
     assert_int_equal(weir_test_run(test), WEIR_FATAL);
     if (!strstr(weir_test_error(test), why)) {
         fail_msg("%s: %s", query, weir_test_error(test));
@@ -187,9 +182,7 @@ static void a_table_that_goes_stops_the_run(void **state)
     weir_test *test = weir_test_new(define, NULL);
     steps_take(test, "L:a=l@1");
     assert_int_equal(sqlite3_exec(db, "DROP TABLE t", NULL, NULL, NULL), SQLITE_OK);
-    const weir_header left = {"L", {NULL, 0}};
-    weir_record record = {.key = {"a", 1}, .value = {"l", 1}, .headers = &left, .header_count = 1};
-    weir_test_push(test, "in", 0, &record);
+    steps_push(test, false, weir_text("a"), weir_text("l"), 0);
     assert_int_equal(weir_test_run(test), WEIR_FATAL);
     assert_non_null(strstr(weir_test_error(test), "no such table: t"));
     assert_int_equal(sqlite3_exec(db, "CREATE TABLE t(k)", NULL, NULL, NULL), SQLITE_OK);
@@ -207,10 +200,7 @@ static void a_file_and_a_query_are_needed(void **state)
     for (size_t i = 0; i < 2; i++) {
         now.file = cases[i][0];
         now.query = cases[i][1];
-        weir_test *test = weir_test_new(define, NULL);
-        assert_int_equal(weir_test_status(test), WEIR_MISUSE);
-        assert_non_null(strstr(weir_test_error(test), cases[i][2]));
-        weir_test_free(test);
+        shown_refused(define, cases[i][2]);
     }
 }
 
