@@ -60,6 +60,7 @@ static uint64_t digest_of(weir_test *test)
 {
     uint64_t digest = 14695981039346656037U; /* FNV-1a */
     for (size_t i = 0; i < SINKS; i++) {
+        assert_true(weir_test_count(test, sinks[i]) > 0);
         for (size_t j = 0; j < weir_test_count(test, sinks[i]); j++) {
             const weir_record *record = weir_test_record(test, sinks[i], j);
             const weir_bytes parts[] = {record->key, record->value};
@@ -120,9 +121,12 @@ static void any_allocation_may_fail(void **state)
     uint64_t expected, found;
     assert_false(fail_nth(INT64_MAX, false, &expected));
     for (int lasting = 0; lasting < 2; lasting++) {
-        for (int64_t n = 1; fail_nth(n, lasting, &found); n = next_n(n)) {
+        int64_t n = 1;
+        while (fail_nth(n, lasting, &found)) {
             assert_true(found == expected);
+            n = next_n(n);
         }
+        assert_true(n > 1);
     }
 }
 

@@ -78,16 +78,22 @@ static void off(void)
     fail_io_off();
 }
 
+/* What is armed has ended a start or a run; without it, a start succeeds. */
+static void start_again(weir_test *test, int64_t n)
+{
+    off();
+    enum wr_exit code = test->error.exit_code;
+    if (code != WR_EXIT_AGAIN && code != WR_EXIT_IO) {
+        fail_msg("%lld: %s", (long long)n, weir_test_error(test));
+    }
+    assert_int_equal(weir_test_restart(test, NULL), WEIR_OK);
+}
+
 /* Runs with what is armed; then without, to the end. */
 static void run_and_check(weir_test *test, int64_t n)
 {
     if (weir_test_run(test) != WEIR_OK) {
-        off();
-        enum wr_exit code = test->error.exit_code;
-        if (code != WR_EXIT_AGAIN && code != WR_EXIT_IO) {
-            fail_msg("%lld: %s", (long long)n, weir_test_error(test));
-        }
-        assert_int_equal(weir_test_restart(test, NULL), WEIR_OK);
+        start_again(test, n);
         assert_int_equal(weir_test_run(test), WEIR_OK);
     }
     off();
@@ -104,18 +110,26 @@ static bool fail_alloc(enum fail_alloc_of of, int64_t n)
     return hit;
 }
 
+/* One after the other, until there is no n-th one; that there are any is part of it. */
+static void fail_each(bool (*nth)(enum fail_alloc_of, int64_t), enum fail_alloc_of of)
+{
+    int64_t n = 1;
+    while (nth(of, n)) {
+        n = next_n(n);
+    }
+    assert_true(n > 1);
+}
+
 static void memory_of_weir(void **state)
 {
     (void)state;
-    for (int64_t n = 1; fail_alloc(FAIL_ALLOC_WEIR, n); n = next_n(n)) {
-    }
+    fail_each(fail_alloc, FAIL_ALLOC_WEIR);
 }
 
 static void memory_of_sqlite(void **state)
 {
     (void)state;
-    for (int64_t n = 1; fail_alloc(FAIL_ALLOC_SQLITE, n); n = next_n(n)) {
-    }
+    fail_each(fail_alloc, FAIL_ALLOC_SQLITE);
 }
 
 /* At a start: nothing of a setup is left, and the next start does it. */
@@ -139,12 +153,11 @@ static bool fail_start(enum fail_alloc_of of, int64_t n)
 static void memory_at_a_start(void **state)
 {
     (void)state;
-    for (int64_t n = 1; fail_start(FAIL_ALLOC_WEIR, n); n = next_n(n)) {
-    }
-    for (int64_t n = 1; fail_start(FAIL_ALLOC_SQLITE, n); n = next_n(n)) {
-    }
+    fail_each(fail_start, FAIL_ALLOC_WEIR);
+    fail_each(fail_start, FAIL_ALLOC_SQLITE);
 }
 
+/* From a start on: a run alone finds all that it reads in the cache. */
 static void reads_and_writes(void **state)
 {
     (void)state;
@@ -157,13 +170,20 @@ static void reads_and_writes(void **state)
                  {FAIL_IO_SYNC, FAIL_IO_ERROR}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bool hit = true;
-        for (int64_t n = 1; hit; n++) {
+        int64_t n = 0;
+        while (hit) {
             weir_test *test = full_test();
+            n++;
+            weir_test_crash(test);
             fail_io_arm(cases[i].call, cases[i].how, n, n % 2 == 0);
+            if (weir_test_restart(test, NULL) != WEIR_OK) {
+                start_again(test, n);
+            }
             run_and_check(test, n);
             hit = fail_io_hit();
             weir_test_free(test);
         }
+        assert_true(n > 1);
     }
 }
 
