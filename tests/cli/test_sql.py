@@ -12,6 +12,7 @@ import time
 import unittest
 
 from cli_kit import CONFIG, COPY, DATA, NO_INPUT, USAGE, WEIR, CliTest
+from example_kit import ExampleTest
 
 STORE = "s.weir"
 OUT = "out=sql:told.sql"
@@ -107,34 +108,6 @@ class Sql(CliTest):
                 expected = expected or found
                 self.assertEqual(found, expected, f"{mode}, {size}")
                 self.assertEqual(len(found[3]), 50)
-
-    # Killed at any moment, twenty times: sums, audit and dead letters agree with the input.
-    def test_kills(self):
-        self.write("told.sql", TOTALS)
-        rng = random.Random(7)
-        count = 6000
-        orders = [order(n, f"c{n % 13}", n % 4) for n in range(count)]
-        self.lines(orders)
-        command = [WEIR, "run", "-q", COPY, "-s", STORE, "-i", "in=file:in.txt", "-o", OUT,
-                   "--epoch-records", "20"]
-        kills = 0
-        for _ in range(20):
-            process = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.DEVNULL,
-                                       stderr=subprocess.DEVNULL)
-            time.sleep(rng.uniform(0.02, 0.2))
-            process.send_signal(signal.SIGKILL)
-            kills += process.wait() == -signal.SIGKILL
-        self.weir(*[str(word) for word in command[1:]])
-        good = [n for n in range(count) if n % 4]
-        self.assertEqual(self.query(STORE, "SELECT count(*), sum(amount) FROM orders"),
-                         [(len(good), sum(n % 4 for n in good))])
-        self.assertEqual(self.query(STORE, "SELECT sum(orders), sum(total) FROM customers"),
-                         [(len(good), sum(n % 4 for n in good))])
-        self.assertEqual(self.query(STORE, "SELECT sum(records), sum(amount) FROM epochs"),
-                         [(len(good), sum(n % 4 for n in good))])
-        self.assertEqual(self.query(STORE, "SELECT count(*), count(DISTINCT offset) FROM reject"),
-                         [(count // 4, count // 4)])
-        self.weir("verify", STORE)
 
     # --check lists the sections without a store, and finds what is wrong with them.
     def test_check(self):
@@ -242,6 +215,47 @@ class Sql(CliTest):
                 self.weir("verify", f"g{i}.weir")
         (self.folder / "told.sql").write_bytes(os.urandom(4096))
         self.refused(USAGE, "told.sql")
+
+
+class Kills(ExampleTest):
+    """However a run is killed: sums, audit and dead letters agree with the input."""
+
+    COUNT = 6000
+
+    def setUp(self):
+        super().setUp()
+        (self.folder / "told.sql").write_text(TOTALS)
+        self.input = self.write("in.txt", [order(n, f"c{n % 13}", n % 4).encode()
+                                           for n in range(self.COUNT)])
+        self.copy = self.job("copy", STORE, "-q", "-i", "in=file:in.txt", "-o", OUT,
+                             "--epoch-records", 20)
+
+    def run_and_check(self):
+        self.copy.run()
+        good = [n for n in range(self.COUNT) if n % 4]
+        told = [(len(good), sum(n % 4 for n in good))]
+        query = self.copy.query
+        self.assertEqual(query("SELECT count(*), sum(amount) FROM orders"), told)
+        self.assertEqual(query("SELECT sum(orders), sum(total) FROM customers"), told)
+        self.assertEqual(query("SELECT sum(records), sum(amount) FROM epochs"), told)
+        self.assertEqual(query("SELECT count(*), count(DISTINCT offset) FROM reject"),
+                         [(self.COUNT // 4, self.COUNT // 4)])
+        self.copy.verify()
+
+    # At any moment, the start included, twenty times.
+    def test_at_any_moment(self):
+        rng = random.Random(7)
+        for _ in range(20):
+            process = subprocess.Popen(self.copy.command, cwd=self.folder,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(rng.uniform(0.02, 0.2))
+            process.kill()
+            process.wait()
+        self.run_and_check()
+
+    def test_in_the_middle(self):
+        self.copy.run_with_kills(self.input.stat().st_size)
+        self.run_and_check()
 
 
 if __name__ == "__main__":

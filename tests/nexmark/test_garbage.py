@@ -76,7 +76,7 @@ class Garbage(NexmarkTest):
                    [{name: bid[name] for name in fields} for _, bid in arrivals])
         job = self.query("q1", "q1.weir", path)
         job.run()
-        for record, (_, bid) in zip(job.topic("results"), arrivals):
+        for record, (_, bid) in zip(job.topic("results"), arrivals, strict=True):
             price = json.loads(record["value"], parse_float=lambda text: text)["price"]
             whole, thousandths = price.lstrip("-").split(".")
             exact = int(whole + thousandths) * (-1 if price.startswith("-") else 1)
