@@ -300,8 +300,8 @@ static struct wr_difference compare_whole(struct fixture *f, const struct wr_ben
 {
     char input[128];
     struct wr_difference difference = {0};
-    snprintf(input, sizeof input, "gen:%s?keys=%d&size=%d&records=%d",
-             job->generator, KEYS, VALUE_BYTES, RECORDS);
+    snprintf(input, sizeof input, "gen:%s?keys=%d&size=%d&records=%d", job->generator, KEYS,
+             VALUE_BYTES, RECORDS);
     must(f, wr_bench_compare(&f->env, job, input, NULL, "bench.weir", &difference, &f->error));
     return difference;
 }

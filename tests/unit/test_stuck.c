@@ -173,10 +173,10 @@ static void test_forward(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decide),
-        cmocka_unit_test(test_telling),    cmocka_unit_test(test_progress),
-        cmocka_unit_test(test_idle),      cmocka_unit_test(test_operators),
-        cmocka_unit_test(test_first),     cmocka_unit_test(test_forward),
+        cmocka_unit_test(test_decide),    cmocka_unit_test(test_telling),
+        cmocka_unit_test(test_progress),  cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_operators), cmocka_unit_test(test_first),
+        cmocka_unit_test(test_forward),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
