@@ -18,10 +18,12 @@
 #include <cmocka.h>
 
 #include "engine/weir_test.h"
+#include "tests/lib/chance.h"
 #include "tests/lib/look.h"
 #include "tests/lib/random_job.h"
 
 enum { ROUNDS = 200, ROUNDS_LONG = 20000, CRASHES_MAX = 40, ABORTS = 4096, ABORTS_MAX = 3 };
+enum { PASSINGS_MAX = 5 };
 
 /* A round, and what may be taken from it to make it smaller. */
 struct round {
@@ -130,16 +132,6 @@ static weir_status run_event(weir_test *test, const struct event *event, bool ag
     return WEIR_MISUSE;
 }
 
-static void arm(weir_test *test, uint64_t *chance)
-{
-    int points = 0;
-    while (weir_test_fault(points)) {
-        points++;
-    }
-    int point = (int)program_below(chance, (unsigned)points);
-    weir_test_crash_at(test, weir_test_fault(point), 1 + (int)program_below(chance, 5));
-}
-
 /* Runs an event until it passes without a crash; starting again may crash too. */
 static bool run_through(weir_test *test, const struct event *event, uint64_t *chance)
 {
@@ -151,7 +143,7 @@ static bool run_through(weir_test *test, const struct event *event, uint64_t *ch
     for (int crashes = 0;;) {
         if (weir_test_status(test) == WEIR_OK) {
             if (now.crashes && crashes < CRASHES_MAX && program_below(chance, 3) == 0) {
-                arm(test, chance);
+                chance_crash(test, chance, PASSINGS_MAX);
             }
             if (run_event(test, event, begun) == WEIR_OK) {
                 return true;
@@ -163,7 +155,7 @@ static bool run_through(weir_test *test, const struct event *event, uint64_t *ch
         }
         crashes++;
         if (crashes < CRASHES_MAX && program_below(chance, 3) == 0) {
-            arm(test, chance);
+            chance_crash(test, chance, PASSINGS_MAX);
         }
         weir_test_restart(test, NULL);
     }
@@ -293,18 +285,12 @@ static void on_abort(int number)
 
 void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
 
-static int64_t from_environment(const char *name, int64_t fallback)
-{
-    const char *text = getenv(name);
-    return text && *text ? strtoll(text, NULL, 10) : fallback;
-}
-
 /* The engine and the model agree, whatever the job. */
 static void random_jobs_equal_the_model(void **state)
 {
     (void)state;
-    int64_t rounds = from_environment("WEIR_ROUNDS", getenv("WEIR_LONG") ? ROUNDS_LONG : ROUNDS);
-    uint64_t seed = (uint64_t)from_environment("WEIR_SEED", 1);
+    int64_t rounds = chance_setting("WEIR_ROUNDS", getenv("WEIR_LONG") ? ROUNDS_LONG : ROUNDS);
+    uint64_t seed = (uint64_t)chance_setting("WEIR_SEED", 1);
     for (int64_t i = 0; i < rounds; i++) {
         struct round round = {seed + (uint64_t)i, true, true, false, EVENTS_MAX, PUSH_RECORDS_MAX};
         if (!passes(round, true)) {

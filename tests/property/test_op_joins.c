@@ -18,10 +18,12 @@
 
 #include <cmocka.h>
 
+#include "tests/lib/chance.h"
 #include "tests/lib/steps.h"
 #include "txn/base/random.h"
 
 enum {
+    PASSINGS_MAX = 3,
     ROUNDS = 6,
     EVENTS_MAX = 80,
     LINES_BYTES = 4000000,
@@ -412,16 +414,6 @@ static void make_events(uint64_t *random, int most)
 
 enum trouble { NO_TROUBLE, CRASH_AT_EACH, CRASH_SOMEWHERE, TROUBLES };
 
-static void arm(weir_test *test, uint64_t *random)
-{
-    int points = 0;
-    while (weir_test_fault(points)) {
-        points++;
-    }
-    weir_test_crash_at(test, weir_test_fault((int)between(random, 0, points - 1)),
-                       (int)between(random, 1, 3));
-}
-
 /* Runs, or drains, again and again until it does not crash. */
 static void go(weir_test *test, bool drain)
 {
@@ -461,7 +453,7 @@ static void run_round(uint64_t seed)
             steps_push(test, event->right, key, weir_text(value), event->time_ms);
         }
         if (trouble == CRASH_SOMEWHERE) {
-            arm(test, &random);
+            chance_crash(test, &random, PASSINGS_MAX);
         }
         go(test, false);
         if (trouble == CRASH_AT_EACH) {
@@ -478,18 +470,12 @@ static void run_round(uint64_t seed)
     weir_test_free(test);
 }
 
-static uint64_t setting(const char *name, uint64_t fallback)
-{
-    const char *text = getenv(name);
-    return text ? strtoull(text, NULL, 10) : fallback;
-}
-
 static void joins_are_what_their_definitions_say(void **state)
 {
     (void)state;
-    uint64_t seed = setting("WEIR_SEED", 1), rounds = setting("WEIR_ROUNDS", ROUNDS);
-    for (uint64_t i = 0; i < rounds; i++) {
-        run_round(seed + i);
+    int64_t seed = chance_setting("WEIR_SEED", 1), rounds = chance_setting("WEIR_ROUNDS", ROUNDS);
+    for (int64_t i = 0; i < rounds; i++) {
+        run_round((uint64_t)seed + (uint64_t)i);
     }
 }
 

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 #include <weir_ops.h>
 
+#include "tests/lib/chance.h"
 #include "tests/lib/shown.h"
 #include "txn/base/random.h"
 
@@ -280,17 +281,11 @@ static void print_lines(char *text, const struct record *records, size_t count)
     }
 }
 
-static int64_t from_environment(const char *name, int64_t fallback)
-{
-    const char *text = getenv(name);
-    return text && *text ? strtoll(text, NULL, 10) : fallback;
-}
-
 static void what_comes_out_is_what_the_definition_says(void **state)
 {
     (void)state;
-    int64_t rounds = from_environment("WEIR_ROUNDS", getenv("WEIR_LONG") ? ROUNDS_LONG : ROUNDS);
-    uint64_t seed = (uint64_t)from_environment("WEIR_SEED", 1);
+    int64_t rounds = chance_setting("WEIR_ROUNDS", getenv("WEIR_LONG") ? ROUNDS_LONG : ROUNDS);
+    uint64_t seed = (uint64_t)chance_setting("WEIR_SEED", 1);
     for (int64_t i = 0; i < rounds; i++) {
         uint64_t random = seed + (uint64_t)i;
         struct record records[RECORDS];

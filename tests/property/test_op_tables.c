@@ -18,6 +18,7 @@
 #include <cmocka.h>
 #include <weir_ops.h>
 
+#include "tests/lib/chance.h"
 #include "tests/lib/shown.h"
 #include "txn/base/random.h"
 
@@ -328,19 +329,13 @@ static void drop_none(struct rows *rows)
     }
 }
 
-static int64_t from_environment(const char *name, int64_t fallback)
-{
-    const char *text = getenv(name);
-    return text && *text ? strtoll(text, NULL, 10) : fallback;
-}
-
 static void changes_leave_what_a_recomputation_leaves(void **state)
 {
     (void)state;
     static struct rows expected, found;
     static char lines[CHANGES * TEXT_MAX], mine[ROWS_MAX * TEXT_MAX], other[ROWS_MAX * TEXT_MAX];
-    int64_t rounds = from_environment("WEIR_ROUNDS", getenv("WEIR_LONG") ? ROUNDS_LONG : ROUNDS);
-    uint64_t seed = (uint64_t)from_environment("WEIR_SEED", 1);
+    int64_t rounds = chance_setting("WEIR_ROUNDS", getenv("WEIR_LONG") ? ROUNDS_LONG : ROUNDS);
+    uint64_t seed = (uint64_t)chance_setting("WEIR_SEED", 1);
     for (int64_t i = 0; i < rounds; i++) {
         uint64_t random = seed + (uint64_t)i;
         struct change changes[CHANGES];

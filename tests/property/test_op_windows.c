@@ -15,11 +15,13 @@
 
 #include <cmocka.h>
 
+#include "tests/lib/chance.h"
 #include "tests/lib/window_job.h"
 #include "tests/lib/window_model.h"
 #include "txn/base/random.h"
 
-enum { ROUNDS = 60, ROUNDS_LONG = 3000 };
+enum { ROUNDS = 60, ROUNDS_LONG = 3000, PASSINGS_MAX = 4 };
+
 static int64_t below(uint64_t *state, int64_t limit)
 {
     return (int64_t)(wr_random_next(state) % (uint64_t)limit);
@@ -165,15 +167,6 @@ static const char *read_engine(weir_test *test, const struct window_round *round
     return wrong;
 }
 
-static void arm(weir_test *test, uint64_t *state)
-{
-    int points = 0;
-    while (weir_test_fault(points)) {
-        points++;
-    }
-    weir_test_crash_at(test, weir_test_fault((int)below(state, points)), 1 + (int)below(state, 4));
-}
-
 /* Runs, or drains, until it passes without a crash. */
 static bool run_through(weir_test *test, bool drain, uint64_t *state)
 {
@@ -184,7 +177,7 @@ static bool run_through(weir_test *test, bool drain, uint64_t *state)
     for (int crashes = 0;; crashes++) {
         if (weir_test_status(test) == WEIR_OK) {
             if (crashes < 3 && below(state, 3) == 0) {
-                arm(test, state);
+                chance_crash(test, state, PASSINGS_MAX);
             }
             if ((drain ? weir_test_drain(test) : weir_test_run(test)) == WEIR_OK) {
                 return true;
@@ -194,7 +187,7 @@ static bool run_through(weir_test *test, bool drain, uint64_t *state)
             return false;
         }
         if (crashes < 3 && below(state, 3) == 0) {
-            arm(test, state);
+            chance_crash(test, state, PASSINGS_MAX);
         }
         weir_test_restart(test, NULL);
     }
@@ -297,18 +290,12 @@ static const char *wrong_with(const struct window_round *round, bool explain)
     return wrong;
 }
 
-static int64_t from_environment(const char *name, int64_t fallback)
-{
-    const char *text = getenv(name);
-    return text && *text ? strtoll(text, NULL, 10) : fallback;
-}
-
 static void windows_are_what_their_definition_says(void **state)
 {
     (void)state;
     static struct window_round round;
-    int64_t rounds = from_environment("WEIR_ROUNDS", getenv("WEIR_LONG") ? ROUNDS_LONG : ROUNDS);
-    uint64_t seed = (uint64_t)from_environment("WEIR_SEED", 1);
+    int64_t rounds = chance_setting("WEIR_ROUNDS", getenv("WEIR_LONG") ? ROUNDS_LONG : ROUNDS);
+    uint64_t seed = (uint64_t)chance_setting("WEIR_SEED", 1);
     for (int64_t i = 0; i < rounds; i++) {
         int fewest = ITEMS_MAX;
         random_round(seed + (uint64_t)i, ITEMS_MAX, &round);
