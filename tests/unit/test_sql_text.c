@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "tests/lib/file_run.h"
 #include "txn/sql_text.h"
 #include "txn/told.h"
 
@@ -137,10 +137,7 @@ static void only_a_file_is_read(void **state)
 {
     (void)state;
     static const char content[] = "-- name: record\nSELECT :key;\n";
-    FILE *file = fopen("right.sql", "w");
-    assert_non_null(file);
-    fputs(content, file);
-    fclose(file);
+    file_put("right.sql", content);
     const struct wr_sql_text *text;
     struct wr_error error = {.status = WEIR_OK};
     struct wr_arena arena;
